@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The automaton at work: one pass over a name. The step itself is in <obmon/abi/dfa.h>. */
+#ifndef OBMON_BPF_MATCH_H
+#define OBMON_BPF_MATCH_H
+
+#include "subject.h"
+
+/* Bytes a callback takes. */
+#define MATCH_STRIDE 32u
+#define MATCH_STRIDES_MAX ((NAME_END + MATCH_STRIDE - 1) / MATCH_STRIDE + 1)
+
+struct matching {
+	struct obmon_run *run;
+	struct name *name;
+	__u32 slot;
+};
+
+static __always_inline struct obmon_dfa_page *page_of(void *pages, __u32 number)
+{
+	return bpf_map_lookup_elem(pages, &number);
+}
+
+/* Run the automaton over the next MATCH_STRIDE bytes of the name; name->failure is set when it breaks. */
+static long match_stride(__u32 index, struct matching *matching)
+{
+	struct name *name = matching->name;
+	struct obmon_run *run = matching->run;
+	__u32 slot = matching->slot, state = name->state, at = name->sequence, i;
+	__u32 number = state >> OBMON_DFA_PAGE_SHIFT;
+	void *pages = bpf_map_lookup_elem(&obmon_policies, &slot);
+	struct obmon_dfa_page *page;
+
+	if (!pages)
+		return 1;
+	page = page_of(pages, number);
+	for (i = 0; i < MATCH_STRIDE; i++, at++) {
+		if (!page)
+			return 1;
+		asm volatile("" : "+r"(at));
+		if (at >= NAME_END || state == OBMON_DFA_DEAD) {
+			name->state = state;
+			name->failure = OBMON_FAIL_NONE;
+			return 1;
+		}
+		state = obmon_dfa_step(page, state, run->classes[name->bytes[at]]);
+		if (state >> OBMON_DFA_PAGE_SHIFT != number) {
+			number = state >> OBMON_DFA_PAGE_SHIFT;
+			page = page_of(pages, number);
+		}
+	}
+	name->state = state;
+	name->sequence = at;
+	return 0;
+}
+
+/* Which of the rights that imply @right gave it: the one whose use is counted. */
+static __always_inline __u32 right_used(__u32 rights, __u32 right)
+{
+	if (rights & OBMON_RIGHT_BIT(right))
+		return right;
+	return right == OBMON_RIGHT_LIST ? OBMON_RIGHT_READ : OBMON_RIGHT_EXEC;
+}
+
+/* Reading a file lets a directory be listed, executing it lets it be mapped. */
+static __always_inline __u32 rights_implied(__u32 rights)
+{
+	if (rights & OBMON_RIGHT_BIT(OBMON_RIGHT_READ))
+		rights |= OBMON_RIGHT_BIT(OBMON_RIGHT_LIST);
+	if (rights & OBMON_RIGHT_BIT(OBMON_RIGHT_EXEC))
+		rights |= OBMON_RIGHT_BIT(OBMON_RIGHT_LOAD);
+	return rights;
+}
+
+static __always_inline void match_count(struct obmon_dfa_accept *accept, __u32 need)
+{
+	__u32 right;
+
+	for (right = 0; right < OBMON_RIGHT_MAX; right++)
+		if (need & OBMON_RIGHT_BIT(right))
+			count(&accept->hits[right_used(accept->rights, right) & 7]);
+}
+
+/* What the state that was reached gives. If that covers @need, the grants behind it are counted as used. */
+static __always_inline void match_result(struct name *name, struct obmon_run *run, void *pages, __u32 need)
+{
+	__u32 state = name->state, number;
+	struct obmon_dfa_page *page = page_of(pages, state >> OBMON_DFA_PAGE_SHIFT);
+	struct obmon_dfa_accept *accept;
+
+	if (!page)
+		return;
+	name->residual = obmon_dfa_cell(page, state, OBMON_DFA_COL_RESIDUAL, 0);
+	number = obmon_dfa_cell(page, state, OBMON_DFA_COL_ACCEPT, ~0u);
+	name->failure = OBMON_FAIL_NONE;
+	if (number == ~0u) /* far above any accept number: gives nothing */
+		return;
+	accept = (void *)page_of(pages, run->accept_page + (number >> OBMON_DFA_ACCEPT_SHIFT));
+	if (!accept) {
+		name->failure = OBMON_FAIL_NO_POLICY;
+		return;
+	}
+	asm volatile("" : "+r"(number));
+	accept += number & OBMON_DFA_ACCEPT_MASK;
+	name->rights = accept->rights;
+	if (!(need & ~rights_implied(accept->rights)))
+		match_count(accept, need);
+}
+
+/* Put the device in front of the name: the automaton reads it first, most significant byte first. */
+static __always_inline __u32 name_with_device(struct name *name)
+{
+	__u32 start = name->start - 4;
+
+	asm volatile("" : "+r"(start));
+	if (start >= NAME_END)
+		return NAME_END;
+	name->bytes[start] = name->dev >> 24;
+	name->bytes[start + 1] = name->dev >> 16;
+	name->bytes[start + 2] = name->dev >> 8;
+	name->bytes[start + 3] = name->dev;
+	return start;
+}
+
+/*
+ * Look the name @use up in the automaton of @slot: fills its rights, residual and failure.
+ * A global function, which the verifier checks once, however often and from wherever it is called.
+ */
+__noinline int match_name(__u32 scratch_index, __u32 use, __u32 slot, __u32 need)
+{
+	struct scratch *scratch = bpf_map_lookup_elem(&obmon_scratch, &scratch_index);
+	struct obmon_run *run = bpf_map_lookup_elem(&obmon_runs, &slot);
+	void *pages = bpf_map_lookup_elem(&obmon_policies, &slot);
+	struct matching matching;
+	struct name *name;
+
+	if (!scratch || !run || use >= NAME_USES)
+		return 0; /* can't be: the caller has looked both up; and name->failure is still set */
+	name = &scratch->name[use];
+	name->failure = OBMON_FAIL_NO_POLICY; /* until the automaton has come to the end */
+	name->rights = 0;
+	name->residual = 0;
+	if (!pages)
+		return 0;
+	name->state = run->start;
+	name->sequence = name_with_device(name);
+	matching.run = run;
+	matching.name = name;
+	matching.slot = slot;
+	bpf_loop(MATCH_STRIDES_MAX, match_stride, &matching, 0);
+	if (name->failure)
+		return 0;
+	name->failure = OBMON_FAIL_NO_POLICY;
+	match_result(name, run, pages, need);
+	return 0;
+}
+
+#endif

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* From a refusal to a record in the run's ring buffer. */
+#ifndef OBMON_BPF_REPORT_H
+#define OBMON_BPF_REPORT_H
+
+#include "match.h"
+#include "name.h"
+
+/* One operation under judgement, with the working memory it has claimed. */
+struct operation {
+	struct subject subject;
+	struct scratch *scratch;
+	__u32 scratch_index;
+};
+
+static __always_inline bool scratch_claim(struct operation *op)
+{
+	__u32 first = bpf_get_smp_processor_id() * 4, i;
+
+	for (i = 0; i < SCRATCH_TRIES; i++) {
+		__u32 index = (first + i) & (SCRATCH_SLOTS - 1);
+		struct scratch *scratch = bpf_map_lookup_elem(&obmon_scratch, &index);
+
+		if (scratch && !__sync_lock_test_and_set(&scratch->busy, 1)) {
+			op->scratch = scratch;
+			op->scratch_index = index;
+			return true;
+		}
+	}
+	return false;
+}
+
+static __always_inline void scratch_release(struct operation *op)
+{
+	__sync_lock_test_and_set(&op->scratch->busy, 0);
+}
+
+/* Copy the name @use behind the names already in the record. @return its length. */
+static __always_inline __u32 report_name(struct scratch *scratch, enum name_use use, __u32 at)
+{
+	struct name *name = &scratch->name[use];
+	__u32 start = name->start, length;
+
+	asm volatile("" : "+r"(start));
+	if (start >= NAME_END)
+		return 0;
+	length = NAME_END - start;
+	if (length > OBMON_NAME_MAX)
+		length = OBMON_NAME_MAX;
+	asm volatile("" : "+r"(at));
+	if (at > OBMON_NAME_MAX)
+		return 0;
+	asm volatile("" : "+r"(length));
+	if (length > OBMON_NAME_MAX)
+		return 0;
+	if (bpf_probe_read_kernel(&scratch->names[at], length, &name->bytes[start]))
+		return 0;
+	return length;
+}
+
+/* The executable decides nothing: where its name can't be read, the record has none. */
+static __always_inline __u32 report_exe(struct scratch *scratch, struct task_struct *task, __u32 at)
+{
+	struct name *name = &scratch->name[NAME_EXE];
+	struct mm_struct *mm = task->mm;
+	struct file *exe;
+	__u32 length, start;
+
+	if (!mm)
+		return 0;
+	exe = mm->exe_file;
+	if (!exe)
+		return 0;
+	name_read(exe->f_path.dentry, name, NULL);
+	if (name->failure)
+		return 0;
+	scratch->event.exe_dev = name->dev;
+	start = name->start;
+	if (start < NAME_END - OBMON_EXE_MAX)
+		start = NAME_END - OBMON_EXE_MAX;
+	asm volatile("" : "+r"(start));
+	if (start >= NAME_END)
+		return 0;
+	length = NAME_END - start;
+	asm volatile("" : "+r"(length), "+r"(at));
+	if (at > 2 * OBMON_NAME_MAX || length > OBMON_EXE_MAX)
+		return 0;
+	if (bpf_probe_read_kernel(&scratch->names[at], length, &name->bytes[start]))
+		return 0;
+	return length;
+}
+
+static __always_inline void report_process(struct obmon_event *event, struct task_struct *task)
+{
+	__u64 ids = bpf_get_current_pid_tgid(), owner = bpf_get_current_uid_gid();
+
+	event->pid = ids >> 32;
+	event->tid = ids;
+	event->ppid = task->real_parent->tgid;
+	event->uid = owner;
+	event->gid = owner >> 32;
+	bpf_get_current_comm(event->comm, sizeof(event->comm));
+}
+
+/*
+ * Number the record that stands in the scratch buffer and send it. A number is taken first, so that a
+ * record that finds no room leaves a hole which `dropped` explains.
+ * @return whether it was sent.
+ */
+static __noinline bool report_send(struct operation *op)
+{
+	struct obmon_run *run = op->subject.run;
+	struct scratch *scratch = op->scratch;
+	struct obmon_event *event = &scratch->event;
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u32 slot = op->subject.slot, length;
+	void *ring = bpf_map_lookup_elem(&obmon_rings, &slot);
+
+	event->time_ns = bpf_ktime_get_boot_ns();
+	event->hook = op->subject.hook;
+	event->cgroup_id = run->cgroup_id;
+	report_process(event, task);
+	event->name_length = report_name(scratch, NAME_OBJECT, 0);
+	event->name2_length = report_name(scratch, NAME_OBJECT2, event->name_length);
+	length = event->name_length + event->name2_length;
+	event->exe_length = report_exe(scratch, task, length);
+	length += event->exe_length + sizeof(*event);
+	event->seq = __sync_fetch_and_add(&run->seq, 1) + 1;
+	asm volatile("" : "+r"(length));
+	if (ring && length <= OBMON_EVENT_MAX && !bpf_ringbuf_output(ring, event, length, 0))
+		return true;
+	count(&run->dropped);
+	return false;
+}
+
+static __always_inline void failure_count(struct obmon_run *run, enum obmon_failure failure)
+{
+	if (failure < OBMON_FAIL_MAX)
+		count(&run->failures[failure]);
+}
+
+/* Under --on-violation kill the first refusal is the process's last act; user space ends the rest. */
+static __always_inline void refuse_count(struct obmon_run *run)
+{
+	count(&run->refused);
+	if (run->flags & OBMON_RUN_KILL)
+		bpf_send_signal(9);
+}
+
+/* Refuse with no working memory to describe it in: the number it takes is accounted for as dropped. */
+static __always_inline int refuse_unrecorded(const struct subject *subject)
+{
+	refuse_count(subject->run);
+	failure_count(subject->run, OBMON_FAIL_NO_SCRATCH);
+	__sync_fetch_and_add(&subject->run->seq, 1);
+	count(&subject->run->dropped);
+	return -EACCES;
+}
+
+static __always_inline int conclude_quietly(struct obmon_run *run)
+{
+	count(&run->quiet);
+	if (run->flags & OBMON_RUN_AUDIT)
+		return 0;
+	count(&run->refused);
+	return -EACCES;
+}
+
+/*
+ * Carry out the outcome: the one place where operations are refused, recorded and counted.
+ * @return what the hook returns.
+ */
+static __noinline int conclude(struct operation *op)
+{
+	struct obmon_event *event = &op->scratch->event;
+	struct obmon_run *run = op->subject.run;
+	__u32 outcome = op->scratch->outcome;
+	bool audited = outcome == OUTCOME_MISSING && run->flags & OBMON_RUN_AUDIT;
+	bool sent;
+
+	if (outcome == OUTCOME_ALLOWED)
+		return 0;
+	if (outcome == OUTCOME_QUIET)
+		return conclude_quietly(run);
+	event->verdict = outcome == OUTCOME_GUARD   ? OBMON_VERDICT_GUARD :
+			 outcome == OUTCOME_FAILURE ? OBMON_VERDICT_FAILURE :
+			 audited                    ? OBMON_VERDICT_AUDITED :
+						      OBMON_VERDICT_DENIED;
+	if (audited)
+		event->error = 0;
+	if (outcome == OUTCOME_FAILURE)
+		failure_count(run, event->failure);
+	sent = report_send(op);
+	if (audited && sent) {
+		count(&run->audited);
+		return 0;
+	}
+	if (audited)
+		failure_count(run, OBMON_FAIL_NO_ROOM);
+	refuse_count(run);
+	return event->error == -EXDEV ? -EXDEV : -EACCES;
+}
+
+#endif

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file dfa.h
+ * From many path rules to one minimal automaton, in the layout of <obmon/abi/dfa.h>.
+ */
+#ifndef OBMON_CAP_DFA_H
+#define OBMON_CAP_DFA_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cap/glob.h"
+#include "obmon/abi/dfa.h"
+#include "obmon/error.h"
+
+/** Limits of one compilation; zero-initialised fields mean the defaults. */
+struct dfa_limits {
+	uint32_t max_states;   /**< default DFA_MAX_STATES */
+	uint32_t max_millis;   /**< CPU time of the whole compilation, default DFA_MAX_MILLIS */
+};
+
+#define DFA_MAX_STATES 2000000u
+#define DFA_MAX_MILLIS 900u
+
+struct dfa_builder; /* opaque */
+
+/** @return a new builder, or NULL when out of memory. Free it with dfa_builder_free(). */
+struct dfa_builder *dfa_builder_new(const struct dfa_limits *limits);
+void dfa_builder_free(struct dfa_builder *builder);
+
+/**
+ * Grant @rights (bits of enum obmon_right, quiet bits included) under rule @rule to these names:
+ * the bytes @prefix, followed by what remains of a match of @glob once the literal bytes @skip have been
+ * consumed from its front. So a rule can be moved onto another filesystem: prefix = device and the place
+ * within that filesystem, skip = the mount point. Nothing is added if no match of @glob starts with @skip.
+ * A name that equals @skip exactly leaves an empty remainder: the name is then @prefix itself.
+ *
+ * Mind the root: in a filesystem the root's name is "/", so a prefix whose path is only "/" takes a remainder
+ * "/x" as "/x" (not "//x"). The builder does that: a @prefix that ends in '/' swallows the '/' which begins a
+ * remainder. @skip never ends in '/' (the root is the empty skip), and a remainder is empty or starts with '/'.
+ * @rule is 1-based; a rule may be added many times.
+ */
+int dfa_builder_add(struct dfa_builder *builder, const void *prefix, size_t prefix_length, const struct glob *glob,
+		    const char *skip, size_t skip_length, uint32_t rights, uint32_t rule, struct obmon_error *err);
+
+/** A compiled automaton. `pages` holds n_comb_pages pages of rows, then the accept records' pages. */
+struct dfa {
+	struct obmon_dfa_page *pages;
+	uint32_t n_pages, n_comb_pages;
+	uint32_t start;      /**< id of the start state, OBMON_DFA_DEAD for an automaton that accepts nothing */
+	uint32_t n_states, n_accepts;
+	uint8_t classes[256];
+};
+
+/**
+ * Compile all that was added. A set that explodes past the limits is refused within about a second with
+ * OBMON_ERR_CONFIG, and the error's message names the rule that costs most ("rule 7"); *@culprit is
+ * its id (0 if unknown), so that the caller can say where it was written.
+ */
+int dfa_compile(struct dfa *dfa, struct dfa_builder *builder, uint32_t *culprit, struct obmon_error *err);
+void dfa_clear(struct dfa *dfa);
+
+/** The state reached from @state over @bytes; the same steps as the kernel's. */
+uint32_t dfa_walk(const struct dfa *dfa, uint32_t state, const void *bytes, size_t length);
+
+/** What @state gives, or NULL for nothing. Borrowed. */
+const struct obmon_dfa_accept *dfa_accept(const struct dfa *dfa, uint32_t state);
+
+/** The residual class of @state. */
+uint32_t dfa_residual(const struct dfa *dfa, uint32_t state);
+
+#endif

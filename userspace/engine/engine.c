@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The pinned object: opening, sharing, and a run's place in it. */
+#include "engine/engine.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include "lib/util.h"
+
+#define LOCK_FILE OBMON_STATE_DIR "/lock"
+
+/* Which pinned map each descriptor of struct engine is. */
+static const struct {
+	const char *name;
+	size_t offset;
+} engine_maps[] = {
+	{"obmon_runs", offsetof(struct engine, runs)},
+	{"obmon_policies", offsetof(struct engine, policies)},
+	{"obmon_rings", offsetof(struct engine, rings)},
+	{"obmon_cgroup_slots", offsetof(struct engine, cgroup_slots)},
+	{"obmon_run_of_cgroup", offsetof(struct engine, run_of_cgroup)},
+	{"obmon_levels", offsetof(struct engine, levels)},
+	{"obmon_lost", offsetof(struct engine, lost)},
+	{"obmon_abi", offsetof(struct engine, abi)},
+};
+
+static int *engine_map(struct engine *engine, size_t i)
+{
+	return (int *)((char *)engine + engine_maps[i].offset);
+}
+
+static int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list args)
+{
+	if (level == LIBBPF_DEBUG || !getenv("OBMON_DEBUG"))
+		return 0;
+	return vfprintf(stderr, fmt, args);
+}
+
+int engine_lock(struct engine *engine, struct obmon_error *err)
+{
+	if (engine->lock >= 0)
+		return 0;
+	if (make_dir(OBMON_STATE_DIR, 0700))
+		return obmon_fail_errno(err, OBMON_ERR_HOST, errno, "cannot make " OBMON_STATE_DIR);
+	engine->lock = open(LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (engine->lock < 0)
+		return obmon_fail_errno(err, OBMON_ERR_HOST, errno, "cannot open " LOCK_FILE);
+	while (flock(engine->lock, LOCK_EX))
+		if (errno != EINTR) {
+			obmon_fail_errno(err, OBMON_ERR_HOST, errno, "cannot lock " LOCK_FILE);
+			fd_close(&engine->lock);
+			return -1;
+		}
+	return 0;
+}
+
+void engine_unlock(struct engine *engine)
+{
+	fd_close(&engine->lock);
+}
+
+static void close_maps(struct engine *engine)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(engine_maps); i++)
+		fd_close(engine_map(engine, i));
+}
+
+void engine_close(struct engine *engine)
+{
+	close_maps(engine);
+	engine_unlock(engine);
+}
+
+static int open_maps(struct engine *engine, struct obmon_error *err)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(engine_maps); i++) {
+		_cleanup_free_ char *path = format(OBMON_PINS "/maps/%s", engine_maps[i].name);
+		int fd = path ? bpf_obj_get(path) : -1;
+
+		if (fd < 0)
+			return obmon_fail_errno(err, OBMON_ERR_HOST, errno,
+						"cannot open the pinned map " OBMON_PINS "/maps/%s",
+						engine_maps[i].name);
+		*engine_map(engine, i) = fd;
+	}
+	return 0;
+}
+
+static int check_bpffs(struct obmon_error *err)
+{
+	struct statfs fs;
+
+	if (statfs(OBMON_BPFFS, &fs) || fs.f_type != BPF_FS_MAGIC)
+		return obmon_fail(err, OBMON_ERR_HOST,
+				  OBMON_BPFFS " is not a BPF filesystem; "
+				  "mount it with: mount -t bpf bpf " OBMON_BPFFS);
+	return 0;
+}
+
+static int count_live_runs(struct engine *engine)
+{
+	struct obmon_run run;
+	int live = 0;
+	__u32 slot;
+
+	for (slot = 0; slot < OBMON_RUNS_MAX; slot++)
+		if (!bpf_map_lookup_elem(engine->runs, &slot, &run) && run.phase != OBMON_PHASE_FREE)
+			live++;
+	return live;
+}
+
+/*
+ * Programs that another obmon has pinned are shared if they speak the same ABI, and replaced by this one's
+ * if they are of another build and serve nobody.
+ */
+static int settle_abi(struct engine *engine, bool *replace, struct obmon_error *err)
+{
+	struct obmon_abi_info own, pinned = {};
+	__u32 zero = 0;
+	int live;
+
+	*replace = false;
+	if (engine_own_abi(&own, err))
+		return -1;
+	if (bpf_map_lookup_elem(engine->abi, &zero, &pinned) == 0 && !memcmp(&own, &pinned, sizeof(own)))
+		return 0;
+	live = pinned.run_size == own.run_size ? count_live_runs(engine) : -1;
+	if (live == 0) {
+		*replace = true;
+		return 0;
+	}
+	if (pinned.version == own.version && pinned.run_size == own.run_size && pinned.event_size == own.event_size)
+		return 0;
+	return obmon_fail(err, OBMON_ERR_HOST,
+			  "the kernel programs pinned under " OBMON_PINS " are of an obmon with another ABI "
+			  "(version %u, this one has %u) and may still serve runs; wait for these to end, "
+			  "then remove " OBMON_PINS,
+			  pinned.version, own.version);
+}
+
+static int open_or_load(struct engine *engine, struct obmon_error *err)
+{
+	bool replace;
+
+	if (!access(OBMON_PINS, F_OK)) {
+		if (open_maps(engine, err) || settle_abi(engine, &replace, err))
+			return -1;
+		if (!replace)
+			return 0;
+		close_maps(engine);
+		if (remove_tree(OBMON_PINS))
+			return obmon_fail_errno(err, OBMON_ERR_HOST, errno, "cannot remove " OBMON_PINS);
+	}
+	if (engine_load(err))
+		return -1;
+	return open_maps(engine, err);
+}
+
+int engine_open(struct engine *engine, struct obmon_error *err)
+{
+	*engine = ENGINE_CLOSED;
+	libbpf_set_print(print_libbpf);
+	if (check_bpffs(err) || engine_lock(engine, err) || open_or_load(engine, err)) {
+		engine_close(engine);
+		return -1;
+	}
+	return 0;
+}
+
+int engine_find_slot(struct engine *engine, struct obmon_error *err)
+{
+	struct obmon_run run;
+	__u32 slot;
+
+	for (slot = 0; slot < OBMON_RUNS_MAX; slot++) {
+		if (bpf_map_lookup_elem(engine->runs, &slot, &run))
+			break;
+		if (run.phase == OBMON_PHASE_FREE)
+			return (int)slot;
+	}
+	return obmon_fail(err, OBMON_ERR_HOST, "all %u places for runs on this host are taken", OBMON_RUNS_MAX);
+}
+
+int engine_put_run(struct engine *engine, uint32_t slot, const struct obmon_run *run, struct obmon_error *err)
+{
+	if (bpf_map_update_elem(engine->runs, &slot, run, BPF_EXIST))
+		return obmon_fail_errno(err, OBMON_ERR_INTERNAL, errno, "cannot write run slot %u", slot);
+	return 0;
+}
+
+int engine_get_run(struct engine *engine, uint32_t slot, struct obmon_run *run, struct obmon_error *err)
+{
+	if (bpf_map_lookup_elem(engine->runs, &slot, run))
+		return obmon_fail_errno(err, OBMON_ERR_INTERNAL, errno, "cannot read run slot %u", slot);
+	return 0;
+}
+
+static int create_pages(const struct dfa *dfa, struct obmon_error *err)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_INNER_MAP);
+	_cleanup_fd_ int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "obmon_pages", sizeof(__u32),
+					     sizeof(struct obmon_dfa_page), dfa->n_pages, &opts);
+	__u32 i;
+	int result;
+
+	if (fd < 0)
+		return obmon_fail_errno(err, OBMON_ERR_HOST, errno,
+					"cannot make a map of %u pages for the capability set", dfa->n_pages);
+	for (i = 0; i < dfa->n_pages; i++)
+		if (bpf_map_update_elem(fd, &i, &dfa->pages[i], BPF_ANY))
+			return obmon_fail_errno(err, OBMON_ERR_HOST, errno, "cannot fill page %u of the automaton", i);
+	result = fd;
+	fd = -1;
+	return result;
+}
+
+static int put_inner(int outer, uint32_t slot, int inner, const char *what, struct obmon_error *err)
+{
+	if (bpf_map_update_elem(outer, &slot, &inner, BPF_ANY))
+		return obmon_fail_errno(err, OBMON_ERR_HOST, errno, "cannot install the %s of run slot %u", what, slot);
+	return 0;
+}
+
+int engine_install(struct engine *engine, uint32_t slot, const struct dfa *dfa, uint32_t ring_bytes, int *pages,
+		   int *ring, struct obmon_error *err)
+{
+	*ring = -1;
+	*pages = create_pages(dfa, err);
+	if (*pages < 0 || put_inner(engine->policies, slot, *pages, "automaton", err))
+		goto fail;
+	*ring = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "obmon_ring", 0, 0, ring_bytes, NULL);
+	if (*ring < 0) {
+		obmon_fail_errno(err, OBMON_ERR_HOST, errno, "cannot make a ring buffer of %u bytes", ring_bytes);
+		goto fail;
+	}
+	if (put_inner(engine->rings, slot, *ring, "ring buffer", err))
+		goto fail;
+	return 0;
+fail:
+	fd_close(pages);
+	fd_close(ring);
+	return -1;
+}
+
+static int add_level(struct engine *engine, uint32_t level, struct obmon_error *err)
+{
+	__u32 i, known;
+
+	for (i = 0; i < OBMON_LEVELS_MAX; i++) {
+		if (bpf_map_lookup_elem(engine->levels, &i, &known))
+			break;
+		if (known == level)
+			return 0;
+		if (!known && !bpf_map_update_elem(engine->levels, &i, &level, BPF_ANY))
+			return 0;
+	}
+	return obmon_fail(err, OBMON_ERR_HOST, "runs live at more than %u depths of the cgroup tree", OBMON_LEVELS_MAX);
+}
+
+static int attach_one(const char *name, int cgroup_fd, const char *run_id, struct obmon_error *err)
+{
+	_cleanup_free_ char *program_path = format(OBMON_PINS "/progs/%s", name);
+	_cleanup_free_ char *link_path = format(OBMON_PINS "/runs/%s/%s", run_id, name);
+	_cleanup_fd_ int program = -1, link = -1;
+
+	if (!program_path || !link_path)
+		return obmon_fail(err, OBMON_ERR_INTERNAL, "out of memory");
+	program = bpf_obj_get(program_path);
+	if (program < 0)
+		return obmon_fail_errno(err, OBMON_ERR_HOST, errno, "cannot open %s", program_path);
+	link = bpf_link_create(program, cgroup_fd, BPF_LSM_CGROUP, NULL);
+	if (link < 0)
+		return obmon_fail_errno(err, OBMON_ERR_HOST, errno,
+					"cannot attach %s to the run's cgroup (the kernel has ten slots for cgroup "
+					"LSM hooks; other software may hold some)",
+					name);
+	if (bpf_obj_pin(link, link_path))
+		return obmon_fail_errno(err, OBMON_ERR_HOST, errno, "cannot pin %s", link_path);
+	return 0;
+}
+
+static int attach_all(int cgroup_fd, const char *run_id, struct obmon_error *err)
+{
+	_cleanup_free_ char *folder = format(OBMON_PINS "/runs/%s", run_id);
+	DIR *programs = opendir(OBMON_PINS "/progs");
+	struct dirent *entry;
+	int attached = 0, result = 0;
+
+	if (!folder || !programs || make_dir(folder, 0700))
+		result = obmon_fail_errno(err, OBMON_ERR_HOST, errno, "cannot list " OBMON_PINS "/progs or make %s",
+					  folder ? folder : "a folder");
+	while (!result && (entry = readdir(programs))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		result = attach_one(entry->d_name, cgroup_fd, run_id, err);
+		attached++;
+	}
+	if (programs)
+		closedir(programs);
+	if (!result && !attached)
+		result = obmon_fail(err, OBMON_ERR_HOST, OBMON_PINS "/progs is empty: remove " OBMON_PINS " and try again");
+	return result;
+}
+
+int engine_attach(struct engine *engine, uint32_t slot, int cgroup_fd, uint64_t cgroup_id, uint32_t level,
+		  const char *run_id, struct obmon_error *err)
+{
+	struct obmon_cgroup_slot storage = {.slot_plus_1 = slot + 1};
+
+	if (add_level(engine, level, err) || attach_all(cgroup_fd, run_id, err))
+		return -1;
+	/* The storage exists from the first attachment on. */
+	if (bpf_map_update_elem(engine->cgroup_slots, &cgroup_id, &storage, BPF_EXIST) ||
+	    bpf_map_update_elem(engine->run_of_cgroup, &cgroup_id, &slot, BPF_ANY))
+		return obmon_fail_errno(err, OBMON_ERR_HOST, errno, "cannot tie the run's cgroup to its slot");
+	return 0;
+}
+
+int engine_read_accepts(int pages, uint32_t page, struct obmon_dfa_accept *accepts, struct obmon_error *err)
+{
+	if (bpf_map_lookup_elem(pages, &page, accepts))
+		return obmon_fail_errno(err, OBMON_ERR_INTERNAL, errno, "cannot read the use counts of the grants");
+	return 0;
+}
+
+int engine_release(struct engine *engine, uint32_t slot, uint64_t cgroup_id, const char *run_id,
+		   struct obmon_error *err)
+{
+	_cleanup_free_ char *folder = format(OBMON_PINS "/runs/%s", run_id);
+	struct obmon_run free_run = {};
+	bool locked = engine->lock >= 0;
+	int result = 0;
+
+	if (!locked && engine_lock(engine, err))
+		return -1;
+	if (folder && remove_tree(folder) && errno != ENOENT)
+		result = obmon_fail_errno(err, OBMON_ERR_INTERNAL, errno, "cannot remove %s", folder);
+	bpf_map_delete_elem(engine->run_of_cgroup, &cgroup_id);
+	bpf_map_delete_elem(engine->policies, &slot);
+	bpf_map_delete_elem(engine->rings, &slot);
+	if (engine_put_run(engine, slot, &free_run, err))
+		result = -1;
+	if (!locked)
+		engine_unlock(engine);
+	return result;
+}
