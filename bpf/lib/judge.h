@@ -81,7 +81,7 @@ static __always_inline bool operation_begin(struct operation *op, const struct s
 	if (!scratch_claim(op))
 		return false;
 	__builtin_memset(&op->scratch->event, 0, sizeof(op->scratch->event));
-	op->scratch->event.size_or_cmd = detail;
+	op->scratch->event.detail = detail;
 	op->scratch->event.error = -EACCES;
 	op->scratch->outcome = OUTCOME_GUARD; /* until something better is known */
 	op->scratch->name[NAME_OBJECT].start = NAME_END;

@@ -26,9 +26,11 @@ struct name {
 	__u32 failure;  /* enum obmon_failure */
 	__u32 sequence; /* of rename_lock when the walk began */
 	__u32 foreign;  /* in procfs, about a task outside the run */
-	__u32 state;    /* of the automaton */
+	__u32 at;       /* how far the automaton has read */
+	__u32 state;    /* and where it stands */
 	__u32 rights;
 	__u32 residual;
+	__u32 reserved;
 	__u8 bytes[NAME_END + COMPONENT_MAX + 1];
 };
 

@@ -25,7 +25,7 @@ static long match_stride(__u32 index, struct matching *matching)
 {
 	struct name *name = matching->name;
 	struct obmon_run *run = matching->run;
-	__u32 slot = matching->slot, state = name->state, at = name->sequence, i;
+	__u32 slot = matching->slot, state = name->state, at = name->at, i;
 	__u32 number = state >> OBMON_DFA_PAGE_SHIFT;
 	void *pages = bpf_map_lookup_elem(&obmon_policies, &slot);
 	struct obmon_dfa_page *page;
@@ -49,7 +49,7 @@ static long match_stride(__u32 index, struct matching *matching)
 		}
 	}
 	name->state = state;
-	name->sequence = at;
+	name->at = at;
 	return 0;
 }
 
@@ -142,7 +142,7 @@ __noinline int match_name(__u32 scratch_index, __u32 use, __u32 slot, __u32 need
 	if (!pages)
 		return 0;
 	name->state = run->start;
-	name->sequence = name_with_device(name);
+	name->at = name_with_device(name);
 	matching.run = run;
 	matching.name = name;
 	matching.slot = slot;

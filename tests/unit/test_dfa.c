@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "../fuzz/dfa_model.h"
 #include "cap/dfa.h"
 
 #define READ OBMON_RIGHT_BIT(OBMON_RIGHT_READ)
@@ -55,66 +56,8 @@ static void choose_seed(void)
 }
 
 /*
- * ---- Rules, and what they mean
+ * ---- Rules
  */
-
-struct rule {
-	char text[96];
-	struct glob glob;
-	char prefix[16], skip[16];
-	size_t prefix_length, skip_length;
-	uint32_t rights, id;
-};
-
-/* Does a match of the rule's glob begin with its skip and go on with @rest? */
-static bool rest_matches(const struct rule *rule, const char *rest, size_t length)
-{
-	char path[512];
-
-	assert_true(rule->skip_length + length <= sizeof(path));
-	memcpy(path, rule->skip, rule->skip_length);
-	if (length)
-		memcpy(path + rule->skip_length, rest, length);
-	return glob_match(&rule->glob, path, rule->skip_length + length);
-}
-
-/* The definition in cap/dfa.h, read backwards from the name to the remainder. */
-static bool rule_grants(const struct rule *rule, const char *name, size_t length)
-{
-	const size_t p = rule->prefix_length;
-	const bool swallow = p > 0 && rule->prefix[p - 1] == '/';
-	const char *rest = name + p;
-
-	if (length < p || memcmp(name, rule->prefix, p) != 0)
-		return false;
-	if (length == p) {
-		if (rest_matches(rule, NULL, 0))
-			return true;
-		/* the root is a remainder of "/", which is as good as none */
-		return (swallow || (p > 0 && rule->skip_length == 0)) && rest_matches(rule, "/", 1);
-	}
-	if (swallow)
-		return rest_matches(rule, rest - 1, length - p + 1);
-	return *rest == '/' && rest_matches(rule, rest, length - p);
-}
-
-static struct obmon_dfa_accept naive_accept(const struct rule *rules, size_t n, const char *name, size_t length)
-{
-	struct obmon_dfa_accept accept = { 0 };
-
-	for (size_t i = 0; i < n; i++) {
-		if (!rule_grants(&rules[i], name, length))
-			continue;
-		accept.rights |= rules[i].rights;
-		for (unsigned int right = 0; right < OBMON_RIGHT_MAX; right++) {
-			if (!(rules[i].rights & OBMON_RIGHT_BIT(right)))
-				continue;
-			if (!accept.rule[right] || rules[i].id < accept.rule[right])
-				accept.rule[right] = rules[i].id;
-		}
-	}
-	return accept;
-}
 
 static void set_rule(struct rule *rule, const char *text, const char *prefix, const char *skip, uint32_t rights,
 		     uint32_t id)

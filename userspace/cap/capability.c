@@ -256,7 +256,7 @@ static int check_name(const struct cap_span *resource, struct obmon_error *err)
 		struct cap_span bad = cap_span_from(resource, i);
 
 		if (strchr("*?[]{}\\", bad.text[0]))
-			return obmon_fail_at(err, &bad.where, "'%c' in '%.*s', which must be a name, not a pattern",
+			return obmon_fail_at(err, &bad.where, "'%c' in '%.*s': it is a name, not a pattern",
 					     bad.text[0], CAP_SPAN_ARGS(resource));
 		if (isspace((unsigned char)bad.text[0]))
 			return obmon_fail_at(err, &bad.where, "white space in the name '%.*s'",

@@ -20,17 +20,25 @@
 /* How many columns are looked at, in words of slots, before a row is put behind all others instead. */
 #define SEARCH_MAX 256u
 
-/* Of how many columns of a row hints are kept up; for wide rows the search is bounded anyway. */
-#define HINTS_MAX 8u
+#define HINTS 256u
+
+/*
+ * Where the last row of the same columns went: what was in the way of that one still is, as a page only gets fuller.
+ * Without hints each of the many rows that look alike would try all the words that the last one tried. A hash that
+ * collides costs some room, no more.
+ */
+struct hint {
+	uint32_t hash; /* of the columns; 0: no hint */
+	uint32_t word;
+};
 
 /* What is taken in the page being filled. */
 struct page_map {
 	uint64_t used[PAGE_WORDS + GUARD_WORDS];
 	uint64_t starts[PAGE_WORDS];
 	uint32_t top; /* nothing is used from here on */
-	/* By column: no row that has it can start in an earlier word. Only grows, as the page only gets fuller;
-	 * without it, each of the many rows that look alike would try all the words that the last one tried. */
-	uint8_t hint[OBMON_DFA_COLS_MAX];
+	uint32_t first_word; /* no row can start in an earlier one */
+	struct hint hints[HINTS];
 };
 
 /* A row of the minimal automaton: targets are blocks. */
@@ -209,33 +217,32 @@ static uint64_t blocked_slots(const struct page_map *page, uint32_t word, const 
 	return blocked;
 }
 
-/* The first word where a row of @columns could start, judged by its columns one by one. */
-static uint32_t first_word(struct page_map *page, const uint32_t *columns, uint32_t n)
+/* The slot for hints on rows of @columns; emptied if it holds another's. */
+static struct hint *find_hint(struct page_map *page, const uint32_t *columns, uint32_t n)
 {
-	uint32_t first = 0;
+	uint64_t hash = 0;
+	struct hint *hint;
 
-	for (uint32_t i = 0; i < n && i < HINTS_MAX; i++) {
-		uint8_t *hint = &page->hint[columns[i]];
-		const uint32_t pair[] = { OBMON_DFA_COL_RESIDUAL, columns[i] };
-
-		while (*hint < PAGE_WORDS && !~blocked_slots(page, *hint, pair, 2))
-			++*hint;
-		if (*hint > first)
-			first = *hint;
-	}
-	return first;
+	for (uint32_t i = 0; i < n; i++)
+		hash = (hash + columns[i] + 1) * UINT64_C(0x9e3779b97f4a7c15);
+	hint = &page->hints[(hash >> 56) % HINTS];
+	if (hint->hash != (uint32_t)(hash >> 24))
+		*hint = (struct hint){ .hash = (uint32_t)(hash >> 24), .word = page->first_word };
+	return hint;
 }
 
 /* The first slot for a row of @columns, before @end; @end if there is none or the search gets too long. */
 static uint32_t find_slot(struct page_map *page, const uint32_t *columns, uint32_t n, uint32_t end)
 {
+	struct hint *hint = find_hint(page, columns, n);
 	uint32_t spent = 0;
 
-	for (uint32_t word = first_word(page, columns, n); 64 * word < end; word++) {
+	for (uint32_t word = hint->word; 64 * word < end; word++) {
 		const uint64_t blocked = blocked_slots(page, word, columns, n);
 		uint32_t slot;
 
 		if (~blocked) {
+			hint->word = word;
 			slot = 64 * word + (uint32_t)__builtin_ctzll(~blocked);
 			return slot < end ? slot : end;
 		}
@@ -259,6 +266,9 @@ static void take_slot(struct page_map *page, uint32_t slot, const uint32_t *colu
 		if (page->top <= slot + columns[i])
 			page->top = slot + columns[i] + 1;
 	}
+	/* where the residual column, the first, falls on used entries nothing more can start */
+	while (page->first_word < PAGE_WORDS && !~blocked_slots(page, page->first_word, columns, 1))
+		page->first_word++;
 }
 
 static void new_page(struct packer *packer)

@@ -137,7 +137,7 @@ static int check_label(const struct cap_span *label, struct obmon_error *err)
 
 		if (c == '*')
 			return obmon_fail_at(err, &bad.where,
-					     "'*' is only for the first parts of a name, as in *.example.com");
+					     "'*' stands only for first parts of a name: *.example.com");
 		if (c >= 0x80)
 			return obmon_fail_at(err, &bad.where, "a host name is ASCII; write its xn-- form");
 		if (!isalnum(c) && c != '_' && (c != '-' || i == 0 || i == label->length - 1))
@@ -346,7 +346,10 @@ static int format_host(char *text, size_t size, const struct network_resource *n
 		return snprintf(text, size, "%s%s", net->kind == NETWORK_SUBNAMES ? "*." : "", net->name);
 	if (net->prefix < (v6 ? 128 : 32))
 		snprintf(bits, sizeof(bits), "/%u", net->prefix);
-	inet_ntop(v6 ? AF_INET6 : AF_INET, v6 ? (const void *)&net->ipv6 : &net->ipv4, address, sizeof(address));
+	if (v6)
+		inet_ntop(AF_INET6, &net->ipv6, address, sizeof(address));
+	else
+		inet_ntop(AF_INET, &net->ipv4, address, sizeof(address));
 	return snprintf(text, size, v6 ? "[%s%s]" : "%s%s", address, bits);
 }
 

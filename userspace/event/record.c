@@ -175,13 +175,25 @@ static struct name_view event_name(const struct obmon_event *event, unsigned whi
 /* What has no path, as the kernel's own links in /proc/PID/fd call it. */
 static char *nameless_object(const struct obmon_event *event, const struct name_view *name)
 {
-	if (event->hook == OBMON_HOOK_SOCKET_CREATE)
-		return format("socket:family=%u,type=%u,protocol=%u", (unsigned)(event->size_or_cmd >> 32),
-			      (unsigned)(event->size_or_cmd >> 16 & 0xffff), (unsigned)(event->size_or_cmd & 0xffff));
-	if (event->hook == OBMON_HOOK_TASK_ALLOC)
+	switch (event->hook) {
+	case OBMON_HOOK_SOCKET_CREATE:
+		return format("socket:family=%u,type=%u,protocol=%u", (unsigned)(event->detail >> 32),
+			      (unsigned)(event->detail >> 16 & 0xffff), (unsigned)(event->detail & 0xffff));
+	case OBMON_HOOK_UNIX_STREAM_CONNECT:
+	case OBMON_HOOK_UNIX_MAY_SEND:
+		return strdup("unix:a socket outside the run");
+	case OBMON_HOOK_PTRACE_ACCESS_CHECK:
+	case OBMON_HOOK_PTRACE_TRACEME:
+	case OBMON_HOOK_TASK_KILL:
+		return format("pid:%" PRIu64, (uint64_t)event->detail);
+	case OBMON_HOOK_TASK_ALLOC:
 		return strdup("cgroup:another");
-	if (!event->fs_magic)
-		return strdup("io_uring:");
+	case OBMON_HOOK_URING_SQPOLL:
+	case OBMON_HOOK_URING_OVERRIDE_CREDS:
+		return strdup("io_uring");
+	default:
+		break;
+	}
 	if (event->fs_magic == 0x50495045) /* PIPEFS_MAGIC */
 		return format("pipe:[%" PRIu64 "]", (uint64_t)event->ino);
 	if (event->fs_magic == 0x534f434b) /* SOCKFS_MAGIC */
@@ -211,6 +223,12 @@ static char *event_object(const struct record_context *context, const struct obm
 static uint32_t event_missing(const struct obmon_event *event, unsigned which)
 {
 	return which ? event->missing2 : event->missing;
+}
+
+static bool is_network(const struct obmon_event *event)
+{
+	return event->hook == OBMON_HOOK_SOCKET_CREATE || event->hook == OBMON_HOOK_UNIX_STREAM_CONNECT ||
+	       event->hook == OBMON_HOOK_UNIX_MAY_SEND;
 }
 
 static const char *verdict_state(const struct obmon_event *event)
@@ -284,7 +302,7 @@ static json_t *event_capabilities(const struct record_context *context, const st
 	if (json_array_size(list))
 		return list;
 	/* A guard, or a socket: nothing that a right on a name could allow. */
-	if (event->hook == OBMON_HOOK_SOCKET_CREATE)
+	if (is_network(event))
 		type = obmon_cap_type_name(OBMON_CAP_NETWORK_CONNECT);
 	object = event_object(context, event, 0);
 	if (object && !json_array_append_new(list, one_capability(event, type, object)))
@@ -403,7 +421,7 @@ const char *record_kind(const struct obmon_event *event)
 		return "GUARD";
 	if (event->verdict == OBMON_VERDICT_FAILURE)
 		return "FAILURE";
-	if (event->hook == OBMON_HOOK_SOCKET_CREATE)
+	if (is_network(event))
 		return obmon_cap_type_name(OBMON_CAP_NETWORK_CONNECT);
 	for (right = 0; right < OBMON_RIGHT_MAX; right++)
 		if (missing & OBMON_RIGHT_BIT(right))

@@ -196,8 +196,9 @@ static int take_child(struct watcher *watcher)
 {
 	struct run *run = watcher->run;
 
+	/* A child that asked to be traced would report stops as well. */
 	if (waitpid(run->child.pid, &run->wait_status, WNOHANG) == run->child.pid)
-		watcher->child_gone = true;
+		watcher->child_gone = WIFEXITED(run->wait_status) || WIFSIGNALED(run->wait_status);
 	return 0;
 }
 

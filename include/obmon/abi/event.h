@@ -43,6 +43,11 @@
 	X(BPRM_CHECK_SECURITY, bprm_check_security) \
 	X(TASK_ALLOC, task_alloc) \
 	X(SOCKET_CREATE, socket_create) \
+	X(UNIX_STREAM_CONNECT, unix_stream_connect) \
+	X(UNIX_MAY_SEND, unix_may_send) \
+	X(PTRACE_ACCESS_CHECK, ptrace_access_check) \
+	X(PTRACE_TRACEME, ptrace_traceme) \
+	X(TASK_KILL, task_kill) \
 	X(URING_SQPOLL, uring_sqpoll) \
 	X(URING_OVERRIDE_CREDS, uring_override_creds)
 
@@ -66,7 +71,7 @@ struct obmon_event {
 	__u64 time_ns; /* CLOCK_BOOTTIME */
 	__u64 cgroup_id;
 	__u64 ino;
-	__u64 size_or_cmd; /* ioctl: the command; socket_create: family << 32 | type << 16 | protocol; else 0 */
+	__u64 detail;    /* see `detail` of the programs: an ioctl's command, a socket's kind, a task's pid */
 	__u32 dev;         /* of the object */
 	__u32 dev2;        /* of the second object */
 	__u32 exe_dev;
