@@ -139,18 +139,23 @@ static __always_inline void failure_count(struct obmon_run *run, enum obmon_fail
 		count(&run->failures[failure]);
 }
 
-/* Under --on-violation kill the first refusal is the process's last act; user space ends the rest. */
-static __always_inline void refuse_count(struct obmon_run *run)
+/*
+ * Under --on-violation kill the first refusal is the process's last act; user space ends the rest. Not so for
+ * path_mknod, which an open with O_CREAT asks before it knows whether the file exists.
+ */
+static __always_inline void refuse_count(const struct subject *subject)
 {
+	struct obmon_run *run = subject->run;
+
 	count(&run->refused);
-	if (run->flags & OBMON_RUN_KILL)
+	if (run->flags & OBMON_RUN_KILL && subject->hook != OBMON_HOOK_PATH_MKNOD)
 		bpf_send_signal(9);
 }
 
 /* Refuse with no working memory to describe it in: the number it takes is accounted for as dropped. */
 static __always_inline int refuse_unrecorded(const struct subject *subject)
 {
-	refuse_count(subject->run);
+	refuse_count(subject);
 	failure_count(subject->run, OBMON_FAIL_NO_SCRATCH);
 	__sync_fetch_and_add(&subject->run->seq, 1);
 	count(&subject->run->dropped);
@@ -197,7 +202,7 @@ static __noinline int conclude(struct operation *op)
 	}
 	if (audited)
 		failure_count(run, OBMON_FAIL_NO_ROOM);
-	refuse_count(run);
+	refuse_count(&op->subject);
 	return event->error == -EXDEV ? -EXDEV : -EACCES;
 }
 

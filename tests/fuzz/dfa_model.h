@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What path rules mean, as plainly as it can be said: the model that unit tests and the fuzzer hold the automaton
- * against.
+ * What path rules mean, as plainly as it can be said: the model that unit tests and the fuzzer hold the
+ * automaton against.
  */
 #ifndef OBMON_TESTS_DFA_MODEL_H
 #define OBMON_TESTS_DFA_MODEL_H

@@ -5,8 +5,8 @@
  *	clang -g -O1 -fsanitize=fuzzer,address,undefined -std=gnu17 -D_GNU_SOURCE -Iinclude -Iuserspace \
  *		tests/fuzz/fuzz_dfa.c userspace/cap/glob.c userspace/cap/dfa*.c userspace/lib/error.c
  *
- * An input is a line per rule, `RIGHTS RULE PREFIX SKIP PATTERN` with tabs between, an empty line, and a line per
- * name; RIGHTS is in hexadecimal. So a crash can be read, and a corpus can be written by hand.
+ * An input is a line per rule, `RIGHTS RULE PREFIX SKIP PATTERN` with tabs between, an empty line, and a line
+ * per name; RIGHTS is in hexadecimal. So a crash can be read, and a corpus can be written by hand.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -47,7 +47,8 @@ static unsigned long number(struct span span, int base)
 /* @return -1 if the line is no rule */
 static int read_rule(struct rule *rule, struct span line)
 {
-	const uint32_t known = OBMON_RIGHTS_ALL | OBMON_RIGHTS_ALL << OBMON_RIGHT_QUIET_SHIFT;
+	const uint32_t known =
+		OBMON_RIGHTS_ALL | OBMON_RIGHTS_ALL << OBMON_RIGHT_QUIET_SHIFT | OBMON_RIGHT_NEVER;
 	struct obmon_error err;
 	struct span prefix, skip;
 
@@ -104,8 +105,8 @@ static void check(const struct rule *rules, size_t n, struct span names)
 	if (!builder)
 		abort();
 	for (size_t i = 0; i < n; i++) {
-		if (dfa_builder_add(builder, rules[i].prefix, rules[i].prefix_length, &rules[i].glob, rules[i].skip,
-				    rules[i].skip_length, rules[i].rights, rules[i].id, &err))
+		if (dfa_builder_add(builder, rules[i].prefix, rules[i].prefix_length, &rules[i].glob,
+				    rules[i].skip, rules[i].skip_length, rules[i].rights, rules[i].id, &err))
 			abort();
 	}
 	if (dfa_compile(&dfa, builder, NULL, &err) == 0) {

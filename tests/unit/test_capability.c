@@ -192,6 +192,7 @@ static const struct {
 	{ "NETWORK_CONNECT:[::g]:80", 18, "'::g' is not an IPv6 address" },
 	{ "NETWORK_CONNECT:[::1]", 22, "no port" },
 	{ "NETWORK_CONNECT:[::/129]:80", 21, "'129' is not a prefix length from 0 to 128" },
+	{ "NETWORK_CONNECT:[2001:db8::1]/32:80", 18, "bits set beyond" },
 	{ "NETWORK_CONNECT:[::]/x:80", 22, "'x' is not a prefix length" },
 	{ "NETWORK_CONNECT:[::ffff:10.0.0.1]:80", 18, "IPv4 address in disguise" },
 	{ "NETWORK_CONNECT:::1:443", 17, "stands in brackets" },

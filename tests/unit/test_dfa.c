@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The automaton, held against the naive matcher of globs and against textbook minimisation. Random parts print
- * their seed; OBMON_TEST_SEED repeats a run.
+ * The automaton, held against the naive matcher of globs and against textbook minimisation. Random parts
+ * print their seed; OBMON_TEST_SEED repeats a run.
  */
 #include <inttypes.h>
 #include <setjmp.h>
@@ -59,8 +59,8 @@ static void choose_seed(void)
  * ---- Rules
  */
 
-static void set_rule(struct rule *rule, const char *text, const char *prefix, const char *skip, uint32_t rights,
-		     uint32_t id)
+static void set_rule(struct rule *rule, const char *text, const char *prefix, const char *skip,
+		     uint32_t rights, uint32_t id)
 {
 	struct obmon_error err;
 
@@ -139,8 +139,9 @@ static uint32_t rights_on(const struct dfa *dfa, const char *name)
 static void append_piece(char *text, size_t *n)
 {
 	static const char *const pieces[] = {
-		"a", "b", "ab", "*", "?", "[ab]", "[!a]", "[!b]", "[a-c]", "\\*", "\\a", "\xc3", "**", "{a,b}",
-		"{a,}", "{a/b,b}", "{*,b}", "{a,b{a,/b}}", "[!-~]", "c", "a*", "*b", "{**,a}",
+		"a",	 "b",		"ab",	 "*",	 "?",  "[ab]",	"[!a]",	  "[!b]",
+		"[a-c]", "\\*",		"\\a",	 "\xc3", "**", "{a,b}", "{a,}",	  "{a/b,b}",
+		"{*,b}", "{a,b{a,/b}}", "[!-~]", "c",	 "a*", "*b",	"{**,a}",
 	};
 	const char *piece = pieces[rnd(sizeof(pieces) / sizeof(*pieces))];
 
@@ -290,7 +291,7 @@ static void random_rule(struct rule *rule, uint32_t id)
 	if (rnd(4) == 0)
 		rule->rights |= QUIET(1 + rnd(3));
 	if (rnd(8) == 0)
-		rule->rights = QUIET(READ);
+		rule->rights = rnd(2) ? QUIET(READ) : OBMON_RIGHT_NEVER;
 }
 
 static size_t random_rules(struct rule *rules, size_t max)
@@ -306,7 +307,8 @@ static size_t random_rules(struct rule *rules, size_t max)
  * ---- The automaton grants what the rules do
  */
 
-static void check_name(const struct dfa *dfa, const struct rule *rules, size_t n, const char *name, size_t length)
+static void check_name(const struct dfa *dfa, const struct rule *rules, size_t n, const char *name,
+		       size_t length)
 {
 	const struct obmon_dfa_accept expected = naive_accept(rules, n, name, length);
 	const struct obmon_dfa_accept *accept = dfa_accept(dfa, dfa_walk(dfa, dfa->start, name, length));
@@ -316,9 +318,9 @@ static void check_name(const struct dfa *dfa, const struct rule *rules, size_t n
 	if (accept && memcmp(accept, &expected, sizeof(expected)) == 0)
 		return;
 	print_rules(rules, n);
-	fail_msg("'%.*s': expected rights 0x%x rules %u %u, got 0x%x %u %u", (int)length, name, expected.rights,
-		 expected.rule[0], expected.rule[1], accept ? accept->rights : 0, accept ? accept->rule[0] : 0,
-		 accept ? accept->rule[1] : 0);
+	fail_msg("'%.*s': expected rights 0x%x rules %u %u, got 0x%x %u %u", (int)length, name,
+		 expected.rights, expected.rule[0], expected.rule[1], accept ? accept->rights : 0,
+		 accept ? accept->rule[0] : 0, accept ? accept->rule[1] : 0);
 }
 
 static void test_random_rules(void **state)
@@ -413,8 +415,8 @@ static void test_moves(void **state)
 		set_rule(&rule, cases[i].pattern, cases[i].prefix, cases[i].skip, READ, 1);
 		compile_rules(&dfa, &rule, 1);
 		if ((rights_on(&dfa, cases[i].name) == READ) != cases[i].granted)
-			fail_msg("'%s' without '%s' at '%s': wrong about '%s'", cases[i].pattern, cases[i].skip,
-				 cases[i].prefix, cases[i].name);
+			fail_msg("'%s' without '%s' at '%s': wrong about '%s'", cases[i].pattern,
+				 cases[i].skip, cases[i].prefix, cases[i].name);
 		dfa_clear(&dfa);
 		clear_rules(&rule, 1);
 	}
@@ -482,7 +484,7 @@ static void test_misuse(void **state)
 	assert_int_equal(add_rule(builder, &rule, &err), -1);
 	assert_int_equal(err.code, OBMON_ERR_INTERNAL);
 	rule.id = 1;
-	rule.rights = 1u << 20;
+	rule.rights = 1u << OBMON_RIGHT_MAX;
 	assert_int_equal(add_rule(builder, &rule, &err), -1);
 	assert_int_equal(err.code, OBMON_ERR_INTERNAL);
 	clear_rules(&rule, 1);
@@ -552,7 +554,8 @@ static bool table_init(struct table *table, const struct dfa *dfa)
 	table_find(table, dfa->start);
 	for (uint32_t i = 0; i < table->n; i++) {
 		for (uint32_t cls = 0; cls < table->n_classes; cls++)
-			table->step[i][cls] = table_find(table, dfa_walk(dfa, table->id[i], &byte_of[cls], 1));
+			table->step[i][cls] =
+				table_find(table, dfa_walk(dfa, table->id[i], &byte_of[cls], 1));
 	}
 	return true;
 }
@@ -588,7 +591,8 @@ static uint32_t moore(const struct table *table, uint32_t *class_of, uint32_t n_
 	}
 }
 
-static uint32_t initial_classes(const struct table *table, const struct dfa *dfa, bool rules, uint32_t *class_of)
+static uint32_t initial_classes(const struct table *table, const struct dfa *dfa, bool rules,
+				uint32_t *class_of)
 {
 	uint32_t n = 0;
 
@@ -599,7 +603,8 @@ static uint32_t initial_classes(const struct table *table, const struct dfa *dfa
 		for (j = 0; j < i; j++) {
 			const struct obmon_dfa_accept *other = dfa_accept(dfa, table->id[j]);
 
-			if (effective(rights_of(dfa, table->id[i])) != effective(rights_of(dfa, table->id[j])))
+			if (effective(rights_of(dfa, table->id[i])) !=
+			    effective(rights_of(dfa, table->id[j])))
 				continue;
 			if (!rules || mine == other || (mine && other && !memcmp(mine, other, sizeof(*mine))))
 				break;
@@ -772,7 +777,8 @@ static void test_all_bytes(void **state)
 		tokens[1].byte = (unsigned char)byte;
 		for (unsigned int other = 0; other < 256; other += 5) {
 			tokens[2].byte = (unsigned char)other;
-			assert_int_equal(dfa_builder_add(builder, "", 0, &glob, "", 0, READ, byte + 1, &err), 0);
+			assert_int_equal(dfa_builder_add(builder, "", 0, &glob, "", 0, READ, byte + 1, &err),
+					 0);
 		}
 	}
 	assert_int_equal(dfa_compile(&dfa, builder, NULL, &err), 0);
@@ -813,7 +819,8 @@ static void large_rule(struct rule *rule, uint32_t i)
 		snprintf(text, sizeof(text), "/a/{b,c}/%05u-[0-9]*.log", i);
 		break;
 	default:
-		snprintf(text, sizeof(text), "/usr/share/component-%05u/assets/file-%05u.dat", i, i * 7919 % 100000);
+		snprintf(text, sizeof(text), "/usr/share/component-%05u/assets/file-%05u.dat", i,
+			 i * 7919 % 100000);
 	}
 	set_rule(rule, text, "", "", OBMON_RIGHT_BIT(i % 3), i + 1);
 }
@@ -843,8 +850,11 @@ static void test_many_rules(void **state)
 	free(rules);
 }
 
-/* Compile with the default limits; it must be refused soon, in the name of rule @expected unless that is 0. */
-static void check_refused(const struct rule *rules, size_t n, const struct dfa_limits *limits, uint32_t expected)
+/*
+ * Compile with the default limits; it must be refused soon, in the name of rule @expected unless that is 0.
+ */
+static void check_refused(const struct rule *rules, size_t n, const struct dfa_limits *limits,
+			  uint32_t expected)
 {
 	struct dfa_builder *builder = dfa_builder_new(limits);
 	const double start = cpu_seconds();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Globs: tables of what matches, of what is refused and where, and of listings; and the token matcher against a
- * matcher of another kind, backtracking over the pattern's text.
+ * Globs: tables of what matches, of what is refused and where, and of listings; and the token matcher against
+ * a matcher of another kind, backtracking over the pattern's text.
  */
 #include <inttypes.h>
 #include <setjmp.h>
@@ -89,7 +89,8 @@ static void test_matches(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		if (matches(cases[i].pattern, NULL, cases[i].path) != cases[i].match)
-			fail_msg("'%s' on '%s': expected %d", cases[i].pattern, cases[i].path, cases[i].match);
+			fail_msg("'%s' on '%s': expected %d", cases[i].pattern, cases[i].path,
+				 cases[i].match);
 	}
 }
 
@@ -159,7 +160,8 @@ static void test_errors(void **state)
 		assert_null(glob.alternatives);
 		snprintf(head, sizeof(head), "m.yaml:7:%u: ", 19 + cases[i].column);
 		if (strncmp(err.message, head, strlen(head)) != 0 || !strstr(err.message, cases[i].says))
-			fail_msg("'%s': expected %s...%s, got %s", cases[i].pattern, head, cases[i].says, err.message);
+			fail_msg("'%s': expected %s...%s, got %s", cases[i].pattern, head, cases[i].says,
+				 err.message);
 		/* and without columns */
 		assert_int_equal(glob_parse(&glob, cases[i].pattern, length, base, NULL, &err), -1);
 		snprintf(head, sizeof(head), "(at byte %u of the pattern)", cases[i].column);
@@ -327,7 +329,8 @@ static void test_listing(void **state)
 /*
  * ---- Against a backtracking matcher
  *
- * Of patterns without braces, whose text it follows; it shares no code with cap/glob.c. Paths are well formed.
+ * Of patterns without braces, whose text it follows; it shares no code with cap/glob.c. Paths are well
+ * formed.
  */
 
 static uint64_t rng;
@@ -394,7 +397,9 @@ static void random_text(char *text, const char *const *pieces, uint32_t n_pieces
 	}
 }
 
-/* Stars that touch are either refused or mean what the text doesn't show; the matcher above wants them apart. */
+/*
+ * Stars that touch are either refused or mean what the text doesn't show; the matcher above wants them apart.
+ */
 static bool stars_touch(const char *text)
 {
 	return strstr(text, "***") != NULL;

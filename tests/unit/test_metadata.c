@@ -442,6 +442,7 @@ static const struct {
 	{ "  name: x\nversion: 1\n", "2:1", "did not find expected <document start>" },
 	{ "name: x\n]\n", "2:1", "did not find expected" },
 	{ "name: *nobody\n", "1:7", "no anchor '&nobody'" },
+	{ "- &a x\n---\nname: *a\n", "3:7", "no anchor '&a'" },
 	{ "x: &a [*a]\n", "1:8", "stands within what it refers to" },
 	{ "x: &a\n  y: {z: *a}\n", "2:10", "stands within what it refers to" },
 	{ "name: x\nother: \xff\n", "2:8", "this isn't UTF-8" },

@@ -15,10 +15,13 @@ static int fail_too_much(const struct budget *budget, enum dfa_status status, ui
 	else
 		snprintf(limit, sizeof(limit), "the memory for %u states", budget->max_states);
 	if (!culprit)
-		return obmon_fail(err, OBMON_ERR_CONFIG, "the path rules take more than %s to compile", limit);
-	return obmon_fail(err, OBMON_ERR_CONFIG,
-			  "the path rules take more than %s to compile; rule %u costs most: use fewer wildcards "
-			  "in one pattern, above all behind '**'", limit, culprit);
+		return obmon_fail(err, OBMON_ERR_CONFIG, "compiling the path rules takes more than %s",
+				  limit);
+	return obmon_fail(
+		err, OBMON_ERR_CONFIG,
+		"compiling the path rules takes more than %s; rule %u costs most, try fewer wildcards "
+		"in it",
+		limit, culprit);
 }
 
 static int fail_compile(const struct budget *budget, enum dfa_status status, uint32_t culprit,

@@ -3,18 +3,19 @@
  * The subset construction (Rabin, Scott: Finite automata and their decision problems, 1959) over a trie of
  * tokens, with sparse rows.
  *
- * Of a set's nodes only few matter to a given class of bytes. *Stayers* are those that most classes lead on from
- * alike: nodes that loop, and the ends of sets that hold most classes. They alone make the row's default target.
- * *Movers* are the ends of single bytes and small sets, hung up by class. So a row costs about as much as it has
- * exceptions, whatever the number of classes.
+ * Of a set's nodes only few matter to a given class of bytes. *Stayers* are those that most classes lead on
+ * from alike: nodes that loop, and the ends of sets that hold most classes. They alone make the row's default
+ * target. *Movers* are the ends of single bytes and small sets, hung up by class. So a row costs about as
+ * much as it has exceptions, whatever the number of classes.
  *
  * Nodes that can't change any answer are left out of the sets, so that what minimisation would merge mostly
  * isn't made at all, and innocent rules don't multiply each other's states:
  *
- * - *Covered* nodes. A node that loops on everything and accepts (`/usr` with a `**` after it) stays in the set
- *   for good; one below which nothing is granted but what that grants, under rules that come no earlier, is moot.
- * - *Outdone* nodes. Of two nodes that the same follows but for the rule ids (the second `**` in each of
- *   `/w/ ** /x1/ ** /a`, `/w/ ** /x2/ ** /a`; the spaces keep this comment whole), the one of the later rule is.
+ * - *Covered* nodes. A node that loops on everything and accepts (`/usr` with a `**` after it) stays in the
+ *   set for good; one below which nothing is granted but what that grants, under rules that come no earlier,
+ *   is moot.
+ * - *Outdone* nodes. Of two nodes that the same follows but for the rule ids, as in two rules that are alike
+ *   from their second `**` on, the one of the later rule is moot.
  */
 #include "cap/dfa_internal.h"
 
@@ -33,21 +34,8 @@
 #define NONE UINT32_MAX
 
 enum {
-	NODE_WAITS = 1,  /* has a child by a byte or a set, accepts, or loops: the set isn't the same without it */
+	NODE_WAITS = 1,  /* has a child by a byte or a set, accepts, or loops: it matters to a set */
 	NODE_SILENT = 2, /* has children that are reached by nothing */
-};
-
-/* What can be granted below a node: bits of rights, and the range of rule ids (none: low above high). */
-struct below {
-	uint32_t rights;
-	uint32_t low, high;
-};
-
-/* A set of the NFA, by class. The listed classes are its members, or for a wide set all others. */
-struct class_set {
-	bool wide;
-	uint32_t first, n; /* in determinizer.listed */
-	uint64_t bits[4];
 };
 
 struct subset {
@@ -67,11 +55,11 @@ struct gathering {
 	uint64_t hash; /* a sum, so that the order doesn't matter */
 };
 
-/* What is granted for good to all that can follow a state. Indices are bits of rights, quiet ones included. */
+/* What is granted for good to all that can follow a state, by bit of rights, be it quiet or never. */
 struct cover {
 	uint32_t rights;
-	uint32_t rule[2 * OBMON_RIGHT_QUIET_SHIFT];
-	uint32_t owner[2 * OBMON_RIGHT_QUIET_SHIFT]; /* the node that grants it, which mustn't be left out */
+	uint32_t rule[32];
+	uint32_t owner[32]; /* the node that grants it, which mustn't be left out */
 };
 
 struct determinizer {
@@ -79,17 +67,14 @@ struct determinizer {
 	struct dfa_rows *rows;
 	struct budget *budget;
 
-	struct class_set *sets;
-	uint8_t *listed;
+	struct class_sets sets;
+	struct nfa_study study;
 	uint8_t slash; /* the class of '/' */
 
-	uint32_t *same;      /* by node: the node that stands for all that lead on like it */
-	uint32_t *twin;      /* by node: as same, rule ids ignored */
 	uint32_t *holder;    /* by twin: the node that was last gathered for it */
 	uint8_t *flags;      /* by node */
-	struct below *below; /* by node */
 	uint32_t *mark;      /* by node */
-	uint32_t *alone;     /* by node: the state of it alone, 0 if not known yet */
+	uint32_t *alone;     /* by node: the state of all that it leads to by nothing, 0 if not known yet */
 	uint32_t *pooled;    /* by accept of the NFA: its index in rows->accepts, 0 if not known yet */
 	uint32_t stamp;
 
@@ -97,7 +82,8 @@ struct determinizer {
 	uint32_t subsets_capacity;
 	uint32_t *members;
 	uint32_t n_members, members_capacity;
-	struct id_table index;
+	struct id_table index; /* of sets of several nodes */
+	uint32_t *single;      /* by node: the state of the set of it alone, 0 if there is none */
 
 	/* of the state whose row is being made */
 	struct cover cover;
@@ -112,109 +98,8 @@ struct determinizer {
 };
 
 /*
- * ---- Classes of bytes
- */
-
-static void class_bit_set(uint64_t bits[4], unsigned int cls)
-{
-	bits[cls >> 6] |= UINT64_C(1) << (cls & 63);
-}
-
-static bool class_bit(const uint64_t bits[4], unsigned int cls)
-{
-	return bits[cls >> 6] >> (cls & 63) & 1;
-}
-
-/* Split every class that @set divides. */
-static void split_classes(uint16_t class_of[256], uint16_t *n_classes, const struct byte_set *set)
-{
-	uint16_t inside[257];
-	bool has_outside[257] = { false };
-	uint16_t first_new = *n_classes;
-
-	for (unsigned int byte = 0; byte < 256; byte++) {
-		if (!byte_set_has(set, byte))
-			has_outside[class_of[byte]] = true;
-	}
-	memset(inside, 0xff, sizeof(inside));
-	for (unsigned int byte = 0; byte < 256; byte++) {
-		const uint16_t cls = class_of[byte];
-
-		if (!byte_set_has(set, byte) || cls >= first_new || !has_outside[cls])
-			continue;
-		if (inside[cls] == UINT16_MAX)
-			inside[cls] = (*n_classes)++;
-		class_of[byte] = inside[cls];
-	}
-}
-
-static void fold_classes(struct determinizer *det)
-{
-	const struct nfa *nfa = det->nfa;
-	uint16_t class_of[256] = { 0 }, n_classes = 1, dense[257];
-	bool alone[256] = { ['/'] = true };
-
-	for (uint32_t i = 1; i < nfa->n_nodes; i++) {
-		if (nfa->nodes[i].edge == EDGE_BYTE)
-			alone[nfa->nodes[i].byte] = true;
-	}
-	for (unsigned int byte = 0; byte < 256; byte++) {
-		if (alone[byte])
-			class_of[byte] = n_classes++;
-	}
-	for (uint32_t i = 0; i < nfa->n_sets; i++)
-		split_classes(class_of, &n_classes, &nfa->sets[i]);
-	/* class 0 may have come out empty */
-	memset(dense, 0xff, sizeof(dense));
-	n_classes = 0;
-	for (unsigned int byte = 0; byte < 256; byte++) {
-		if (dense[class_of[byte]] == UINT16_MAX)
-			dense[class_of[byte]] = n_classes++;
-		det->rows->class_of[byte] = (uint8_t)dense[class_of[byte]];
-	}
-	det->rows->n_classes = n_classes;
-	det->slash = det->rows->class_of['/'];
-}
-
-static enum dfa_status list_sets(struct determinizer *det)
-{
-	const struct nfa *nfa = det->nfa;
-	const uint32_t n_classes = det->rows->n_classes;
-	uint32_t n = 0;
-
-	det->sets = calloc(nfa->n_sets + 1u, sizeof(*det->sets));
-	det->listed = malloc((nfa->n_sets + UINT64_C(1)) * (n_classes / 2 + 1));
-	if (!det->sets || !det->listed)
-		return DFA_NO_MEMORY;
-	for (uint32_t i = 0; i < nfa->n_sets; i++) {
-		struct class_set *set = &det->sets[i];
-		uint32_t size = 0;
-
-		for (unsigned int byte = 0; byte < 256; byte++) {
-			if (byte_set_has(&nfa->sets[i], byte))
-				class_bit_set(set->bits, det->rows->class_of[byte]);
-		}
-		for (unsigned int word = 0; word < 4; word++)
-			size += (uint32_t)__builtin_popcountll(set->bits[word]);
-		set->wide = size > n_classes / 2;
-		set->first = n;
-		for (uint32_t cls = 0; cls < n_classes; cls++) {
-			if (class_bit(set->bits, cls) != set->wide)
-				det->listed[n++] = (uint8_t)cls;
-		}
-		set->n = n - set->first;
-	}
-	return DFA_OK;
-}
-
-/*
  * ---- What is known of the NFA's nodes
  */
-
-static bool edge_loops(uint8_t edge)
-{
-	return edge >= EDGE_NAME;
-}
 
 /* Loops on everything and accepts. */
 static bool node_covers(const struct nfa_node *node)
@@ -228,135 +113,32 @@ static void flag_nodes(struct determinizer *det)
 
 	for (uint32_t i = 0; i < nfa->n_nodes; i++) {
 		const struct nfa_node *node = &nfa->nodes[i];
-		uint8_t flags = node->accept || (i != NFA_ROOT && edge_loops(node->edge)) ? NODE_WAITS : 0;
+		uint8_t flags = node->accept || nfa_edge_loops(node->edge) ? NODE_WAITS : 0;
 
 		for (uint32_t child = node->child; child != NFA_NONE; child = nfa->nodes[child].sibling)
-			flags |= nfa_edge_is_silent(nfa->nodes[child].edge) ? NODE_SILENT : NODE_WAITS;
+			flags |= nfa_edge_loops(nfa->nodes[child].edge) ? NODE_SILENT : NODE_WAITS;
 		det->flags[i] = flags;
 	}
 }
 
-static void below_add(struct below *below, uint32_t low, uint32_t high)
-{
-	if (low < below->low)
-		below->low = low;
-	if (high > below->high)
-		below->high = high;
-}
-
-static void sum_up_below(struct determinizer *det)
-{
-	const struct nfa *nfa = det->nfa;
-
-	for (uint32_t i = nfa->n_nodes; i-- > 0;) { /* children before their parents */
-		const struct nfa_node *node = &nfa->nodes[i];
-		const struct accept *accept = &nfa->accepts[node->accept];
-		struct below below = { .rights = accept->rights, .low = UINT32_MAX };
-
-		for (unsigned int right = 0; right < OBMON_RIGHT_MAX; right++) {
-			if (accept->rule[right])
-				below_add(&below, accept->rule[right], accept->rule[right]);
-		}
-		for (uint32_t child = node->child; child != NFA_NONE; child = nfa->nodes[child].sibling) {
-			below.rights |= det->below[child].rights;
-			below_add(&below, det->below[child].low, det->below[child].high);
-		}
-		det->below[i] = below;
-	}
-}
-
-/* Hash of what follows a node, its rules counted or not, with @fold done for its children. */
-static uint64_t fold_hash(const struct determinizer *det, const uint32_t *fold, bool rules, uint32_t node)
-{
-	const struct nfa_node *nodes = det->nfa->nodes;
-	const struct accept *accept = &det->nfa->accepts[nodes[node].accept];
-	uint64_t hash = edge_loops(nodes[node].edge) ? nodes[node].edge : EDGE_BYTE;
-
-	if (nodes[node].accept)
-		hash = mix64(hash ^ (rules ? accept_hash(accept) : mix64(accept->rights)));
-	for (uint32_t child = nodes[node].child; child != NFA_NONE; child = nodes[child].sibling) {
-		const uint64_t label = nodes[child].edge == EDGE_SET ? nodes[child].set : nodes[child].byte;
-
-		hash = mix64(hash ^ ((uint64_t)fold[child] << 32 | label << 8 | nodes[child].edge));
-	}
-	return hash;
-}
-
-/* Does the same follow two nodes? Children in another order count as different; it is only a missed chance. */
-static bool fold_equal(const struct determinizer *det, const uint32_t *fold, bool rules, uint32_t a, uint32_t b)
-{
-	const struct nfa_node *nodes = det->nfa->nodes;
-	const struct nfa_node *x = &nodes[a], *y = &nodes[b];
-	const struct accept *accepts = det->nfa->accepts;
-
-	if ((edge_loops(x->edge) || edge_loops(y->edge)) && x->edge != y->edge)
-		return false;
-	if (accepts[x->accept].rights != accepts[y->accept].rights)
-		return false;
-	if (rules && !accept_equal(&accepts[x->accept], &accepts[y->accept]))
-		return false;
-	a = x->child;
-	b = y->child;
-	while (a != NFA_NONE && b != NFA_NONE) {
-		x = &nodes[a];
-		y = &nodes[b];
-		if (x->edge != y->edge || x->byte != y->byte || x->set != y->set || fold[a] != fold[b])
-			return false;
-		a = x->sibling;
-		b = y->sibling;
-	}
-	return a == b;
-}
-
-/*
- * Let one node stand for all that the same follows, bottom up (Revuz: Minimisation of acyclic deterministic automata
- * in linear time, 1992). A brace makes copies of all that comes after it; where wildcards follow, the sets of the
- * subset construction would go through all combinations of these.
- */
-static enum dfa_status fold_nodes(const struct determinizer *det, uint32_t *fold, bool rules)
-{
-	struct id_table index = { 0 };
-	enum dfa_status status = DFA_OK;
-
-	for (uint32_t node = det->nfa->n_nodes; node-- > 0 && status == DFA_OK;) {
-		const uint64_t hash = fold_hash(det, fold, rules, node);
-		uint32_t cursor = id_table_first(&index, hash), id;
-
-		fold[node] = node;
-		while (fold[node] == node && id_table_next(&index, hash, &cursor, &id)) {
-			if (fold_equal(det, fold, rules, id, node))
-				fold[node] = id;
-		}
-		if (fold[node] == node && id_table_insert(&index, hash, node))
-			status = DFA_NO_MEMORY;
-	}
-	id_table_clear(&index);
-	return status;
-}
-
-static enum dfa_status study_nodes(struct determinizer *det)
+static enum dfa_status prepare_nodes(struct determinizer *det)
 {
 	const uint32_t n = det->nfa->n_nodes;
-	enum dfa_status status;
 
-	det->same = malloc(n * sizeof(*det->same));
-	det->twin = malloc(n * sizeof(*det->twin));
 	det->holder = calloc(n, sizeof(*det->holder));
-	det->below = malloc(n * sizeof(*det->below));
 	det->flags = malloc(n);
 	det->mark = calloc(n, sizeof(*det->mark));
 	det->alone = calloc(n, sizeof(*det->alone));
+	det->single = calloc(n, sizeof(*det->single));
 	det->pooled = calloc(det->nfa->n_accepts, sizeof(*det->pooled));
 	det->stayers = malloc(n * sizeof(*det->stayers));
 	det->base.nodes = malloc(n * sizeof(*det->base.nodes));
 	det->extra.nodes = malloc(n * sizeof(*det->extra.nodes));
-	if (!det->same || !det->twin || !det->holder || !det->below || !det->flags || !det->mark || !det->alone ||
-	    !det->pooled || !det->stayers || !det->base.nodes || !det->extra.nodes)
+	if (!det->holder || !det->flags || !det->mark || !det->alone || !det->single || !det->pooled || !det->stayers ||
+	    !det->base.nodes || !det->extra.nodes)
 		return DFA_NO_MEMORY;
 	flag_nodes(det);
-	sum_up_below(det);
-	status = fold_nodes(det, det->same, true);
-	return status == DFA_OK ? fold_nodes(det, det->twin, false) : status;
+	return DFA_OK;
 }
 
 /*
@@ -367,7 +149,7 @@ static void cover_add(struct cover *cover, uint32_t node, const struct accept *a
 {
 	for (uint32_t rest = accept->rights; rest; rest &= rest - 1) {
 		const unsigned int bit = (unsigned int)__builtin_ctz(rest);
-		/* a quiet bit is under no rule, so nothing comes before it */
+		/* the other bits are under no rule, so nothing comes before them */
 		const uint32_t rule = bit < OBMON_RIGHT_MAX ? accept->rule[bit] : 0;
 
 		if (cover->rights >> bit & 1 && cover->rule[bit] <= rule)
@@ -382,11 +164,11 @@ static void cover_add(struct cover *cover, uint32_t node, const struct accept *a
 static bool covered(const struct determinizer *det, uint32_t node)
 {
 	const struct cover *cover = &det->cover;
-	struct below below;
+	struct nfa_below below;
 
 	if (!cover->rights)
 		return false;
-	below = det->below[node];
+	below = det->study.below[node];
 	if (below.rights & ~cover->rights)
 		return false;
 	for (uint32_t rest = below.rights; rest; rest &= rest - 1) {
@@ -421,31 +203,34 @@ static void gathering_drop(struct determinizer *det, struct gathering *gathering
 }
 
 /*
- * Is a node gathered that leads on like @node, under rules that come first? If it is the other way round, that
- * one is dropped; but not from the base once extras are being gathered. Then both are kept until one state on.
+ * Is a node gathered that leads on like @node, under rules that come first? If it is the other way round,
+ * that one is dropped; but not from the base once extras are being gathered. Then both are kept until one
+ * state on.
  */
 static bool outdone(struct determinizer *det, struct gathering *gathering, uint32_t node)
 {
-	uint32_t *holder = &det->holder[det->twin[node]];
+	uint32_t *holder = &det->holder[det->study.twin[node]];
 	const uint32_t other = *holder, mark = det->mark[other];
 
 	if (other != node && (mark == gathering->stamp || mark == det->base.stamp)) {
-		if (det->below[other].high <= det->below[node].low)
+		if (det->study.below[other].high <= det->study.below[node].low)
 			return true;
-		if (mark == gathering->stamp && det->below[node].high <= det->below[other].low)
+		if (mark == gathering->stamp && det->study.below[node].high <= det->study.below[other].low)
 			gathering_drop(det, gathering, other);
 	}
 	*holder = node;
 	return false;
 }
 
-/* Add @node and what it leads to by nothing. The recursion is as deep as wildcards stand side by side: three. */
+/*
+ * Add @node and what it leads to by nothing. The recursion is as deep as wildcards stand side by side: three.
+ */
 static void gather(struct determinizer *det, struct gathering *gathering, uint32_t node)
 {
 	const struct nfa_node *nodes = det->nfa->nodes;
 	uint32_t mark;
 
-	node = det->same[node];
+	node = det->study.same[node];
 	mark = det->mark[node];
 	/* the base, gathered before, is part of every set whose extras are gathered after it */
 	if (mark == gathering->stamp || mark == det->base.stamp)
@@ -462,7 +247,7 @@ static void gather(struct determinizer *det, struct gathering *gathering, uint32
 	if (!(det->flags[node] & NODE_SILENT))
 		return;
 	for (uint32_t child = nodes[node].child; child != NFA_NONE; child = nodes[child].sibling) {
-		if (!nfa_edge_is_silent(nodes[child].edge))
+		if (!nfa_edge_loops(nodes[child].edge))
 			continue;
 		gather(det, gathering, child);
 		if (nodes[child].edge == EDGE_DIRS)
@@ -514,30 +299,49 @@ static uint32_t accept_of(struct determinizer *det, const uint32_t *members, uin
 	return id;
 }
 
+/* Make room for a state whose set has @n members. */
+static int reserve_state(struct determinizer *det, uint32_t n)
+{
+	struct dfa_rows *rows = det->rows;
+	const uint64_t n_states = rows->n + UINT64_C(1), n_members = det->n_members + (uint64_t)n;
+	struct dfa_row *moved_rows =
+		vector_reserve(rows->rows, &rows->capacity, n_states, sizeof(*rows->rows));
+	struct subset *subsets;
+	uint32_t *members;
+
+	if (!moved_rows)
+		return -1;
+	rows->rows = moved_rows;
+	subsets = vector_reserve(det->subsets, &det->subsets_capacity, n_states, sizeof(*subsets));
+	if (!subsets)
+		return -1;
+	det->subsets = subsets;
+	members = vector_reserve(det->members, &det->members_capacity, n_members, sizeof(*members));
+	if (!members)
+		return -1;
+	det->members = members;
+	return 0;
+}
+
 static enum dfa_status new_state(struct determinizer *det, uint64_t hash, uint32_t *state)
 {
 	struct dfa_rows *rows = det->rows;
 	const uint32_t n = det->base.n + det->extra.n, id = rows->n;
-	void *moved;
 	uint32_t *members, accept;
 
 	if (id >= det->budget->max_states || det->n_members + n > MEMBERS_MAX)
 		return DFA_TOO_BIG;
-	if (!(moved = vector_reserve(rows->rows, &rows->capacity, id + UINT64_C(1), sizeof(*rows->rows))))
+	if (reserve_state(det, n))
 		return DFA_NO_MEMORY;
-	rows->rows = moved;
-	if (!(moved = vector_reserve(det->subsets, &det->subsets_capacity, id + UINT64_C(1), sizeof(*det->subsets))))
-		return DFA_NO_MEMORY;
-	det->subsets = moved;
-	if (!(moved = vector_reserve(det->members, &det->members_capacity, det->n_members + (uint64_t)n,
-				     sizeof(*det->members))))
-		return DFA_NO_MEMORY;
-	det->members = moved;
 	members = det->members + det->n_members;
 	memcpy(members, det->base.nodes, det->base.n * sizeof(*members));
 	memcpy(members + det->base.n, det->extra.nodes, det->extra.n * sizeof(*members));
 	accept = accept_of(det, members, n);
-	if (accept == UINT32_MAX || id_table_insert(&det->index, hash, id))
+	if (accept == UINT32_MAX)
+		return DFA_NO_MEMORY;
+	if (n == 1)
+		det->single[members[0]] = id;
+	else if (id_table_insert(&det->index, hash, id))
 		return DFA_NO_MEMORY;
 	det->subsets[id] = (struct subset){ .first = det->n_members, .n = n };
 	det->n_members += n;
@@ -552,11 +356,16 @@ static enum dfa_status intern_gathered(struct determinizer *det, uint32_t *state
 {
 	const uint32_t n = det->base.n + det->extra.n;
 	const uint64_t hash = mix64(det->base.hash + det->extra.hash);
-	uint32_t cursor, id;
+	uint32_t cursor, id, *single;
 
 	if (n == 0) {
 		*state = STATE_DEAD;
 		return DFA_OK;
+	}
+	if (n == 1) {
+		single = &det->single[det->base.n ? det->base.nodes[0] : det->extra.nodes[0]];
+		*state = *single;
+		return *single ? DFA_OK : new_state(det, hash, state);
 	}
 	for (cursor = id_table_first(&det->index, hash); id_table_next(&det->index, hash, &cursor, &id);) {
 		det->budget->work += n;
@@ -595,23 +404,23 @@ static enum dfa_status add_mover(struct determinizer *det, unsigned int cls, uin
 		return DFA_NO_MEMORY;
 	det->movers = movers;
 	touch(det, cls);
-	movers[det->n_movers] = (struct mover){ .node = det->same[node], .next = det->head[cls] };
+	movers[det->n_movers] = (struct mover){ .node = det->study.same[node], .next = det->head[cls] };
 	det->head[cls] = det->n_movers++;
 	return DFA_OK;
 }
 
 static enum dfa_status sort_out_set(struct determinizer *det, uint32_t node)
 {
-	const struct class_set *set = &det->sets[det->nfa->nodes[node].set];
+	const struct class_set *set = &det->sets.items[det->nfa->nodes[node].set];
 	enum dfa_status status = DFA_OK;
 
 	if (set->wide)
 		det->stayers[det->n_stayers++] = node;
 	for (uint32_t i = 0; i < set->n && status == DFA_OK; i++) {
 		if (set->wide)
-			exclude(det, det->listed[set->first + i]);
+			exclude(det, det->sets.listed[set->first + i]);
 		else
-			status = add_mover(det, det->listed[set->first + i], node);
+			status = add_mover(det, det->sets.listed[set->first + i], node);
 	}
 	return status;
 }
@@ -622,7 +431,7 @@ static enum dfa_status sort_out_node(struct determinizer *det, uint32_t node)
 	const struct nfa_node *nodes = det->nfa->nodes;
 	enum dfa_status status = DFA_OK;
 
-	if (node != NFA_ROOT && edge_loops(nodes[node].edge)) {
+	if (nfa_edge_loops(nodes[node].edge)) {
 		det->stayers[det->n_stayers++] = node;
 		if (nodes[node].edge == EDGE_NAME)
 			exclude(det, det->slash);
@@ -661,7 +470,7 @@ static bool stays(const struct determinizer *det, uint32_t node, unsigned int cl
 	const struct nfa_node *stayer = &det->nfa->nodes[node];
 
 	if (stayer->edge == EDGE_SET)
-		return class_bit(det->sets[stayer->set].bits, cls);
+		return class_bit(det->sets.items[stayer->set].bits, cls);
 	return stayer->edge != EDGE_NAME || cls != det->slash;
 }
 
@@ -676,10 +485,12 @@ static enum dfa_status add_edge(struct determinizer *det, uint32_t state, unsign
 		return DFA_OK;
 	if (needed > EDGES_MAX)
 		return DFA_TOO_BIG;
-	if (!(targets = vector_reserve(rows->targets, &rows->targets_capacity, needed, sizeof(*targets))))
+	targets = vector_reserve(rows->targets, &rows->targets_capacity, needed, sizeof(*targets));
+	if (!targets)
 		return DFA_NO_MEMORY;
 	rows->targets = targets;
-	if (!(classes = vector_reserve(rows->classes, &rows->classes_capacity, needed, sizeof(*classes))))
+	classes = vector_reserve(rows->classes, &rows->classes_capacity, needed, sizeof(*classes));
+	if (!classes)
 		return DFA_NO_MEMORY;
 	rows->classes = classes;
 	targets[rows->n_edges] = target;
@@ -793,17 +604,17 @@ static uint32_t worst_rule(struct blame *blames, uint32_t n)
 	return worst.rule;
 }
 
-/* The lowest rule below a node stands for all; 0 if there are but quiet bits. */
+/* The lowest rule below a node stands for all; 0 if there are none. */
 static uint32_t rule_of(const struct determinizer *det, uint32_t node)
 {
-	return det->below[node].high ? det->below[node].low : 0;
+	return det->study.below[node].high ? det->study.below[node].low : 0;
 }
 
 /*
- * What makes sets many is nodes that are in some and not in others, independently of each other: one that is in
- * a share p of the sets accounts for p * (1 - p), the variance of its being there. A node that is in all of them,
- * such as the loop of a plain `**`, is none of the trouble, nor is one in hardly any. The rule whose nodes
- * account for most is named.
+ * What makes sets many is nodes that are in some and not in others, independently of each other: one that is
+ * in a share p of the sets accounts for p * (1 - p), the variance of its being there. A node that is in all
+ * of them, such as the loop of a plain `**`, is none of the trouble, nor is one in hardly any. The rule whose
+ * nodes account for most is named.
  */
 static uint32_t find_culprit(struct determinizer *det)
 {
@@ -824,7 +635,8 @@ static uint32_t find_culprit(struct determinizer *det)
 		const double share = (double)seen[node] / sample;
 
 		if (seen[node] && rule_of(det, node))
-			blames[n++] = (struct blame){ .rule = rule_of(det, node), .bits = share * (1 - share) };
+			blames[n++] =
+				(struct blame){ .rule = rule_of(det, node), .bits = share * (1 - share) };
 	}
 	rule = worst_rule(blames, n);
 out:
@@ -865,15 +677,13 @@ static enum dfa_status make_states(struct determinizer *det)
 
 static void determinizer_clear(struct determinizer *det)
 {
-	free(det->sets);
-	free(det->listed);
-	free(det->same);
-	free(det->twin);
+	class_sets_clear(&det->sets);
+	nfa_study_clear(&det->study);
 	free(det->holder);
 	free(det->flags);
-	free(det->below);
 	free(det->mark);
 	free(det->alone);
+	free(det->single);
 	free(det->pooled);
 	free(det->subsets);
 	free(det->members);
@@ -892,10 +702,15 @@ enum dfa_status dfa_determinize(struct dfa_rows *rows, const struct nfa *nfa, st
 
 	memset(rows, 0, sizeof(*rows));
 	*culprit = 0;
-	fold_classes(&det);
-	status = accept_pool_init(&rows->accepts) ? DFA_NO_MEMORY : list_sets(&det);
+	rows->n_classes = fold_classes(nfa, rows->class_of);
+	det.slash = rows->class_of['/'];
+	status = accept_pool_init(&rows->accepts) ? DFA_NO_MEMORY : DFA_OK;
 	if (status == DFA_OK)
-		status = study_nodes(&det);
+		status = class_sets_init(&det.sets, nfa, rows->class_of, rows->n_classes);
+	if (status == DFA_OK)
+		status = nfa_study_init(&det.study, nfa);
+	if (status == DFA_OK)
+		status = prepare_nodes(&det);
 	if (status == DFA_OK)
 		status = make_states(&det);
 	if (status == DFA_TOO_SLOW || status == DFA_TOO_BIG || rows->n >= CULPRIT_STATES)

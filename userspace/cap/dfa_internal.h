@@ -3,6 +3,8 @@
  * What the passes of the automaton compiler hand to each other:
  *
  *   dfa_nfa.c          rules to a trie of tokens, which is the NFA     struct nfa
+ *   dfa_study.c        what can follow its nodes                       struct nfa_study
+ *   dfa_classes.c      bytes folded to classes                         struct class_sets
  *   dfa_determinize.c  subset construction, sparse rows                struct dfa_rows
  *   dfa_minimize.c     the coarsest partitions                         struct dfa_partition
  *   dfa_pack.c         rows overlaid in pages                          struct dfa
@@ -72,8 +74,8 @@ static inline uint64_t mix64(uint64_t x)
 }
 
 /*
- * Ids found by hash, open addressing with linear probing. What an id stands for, and when two are equal, is the
- * owner's business:
+ * Ids found by hash, open addressing with linear probing. What an id stands for, and when two are equal, is
+ * the owner's business:
  *
  *	for (cursor = id_table_first(&table, hash); id_table_next(&table, hash, &cursor, &id);)
  *		if (equal(id)) ...
@@ -115,7 +117,7 @@ void id_table_clear(struct id_table *table);
 
 struct accept {
 	uint32_t rights;
-	uint32_t rule[OBMON_RIGHT_MAX]; /* the lowest that grants the right; 0 where it isn't granted */
+	uint32_t rule[OBMON_RIGHT_MAX]; /* the lowest that grants the right; 0 where none does */
 };
 
 /* Distinct accepts. Index 0 is always the empty one. */
@@ -133,7 +135,7 @@ bool accept_equal(const struct accept *a, const struct accept *b);
 uint64_t accept_hash(const struct accept *accept);
 void accept_merge(struct accept *into, const struct accept *other);
 
-/* A refusal is quiet only where the right isn't granted, so this is all that the kernel can tell apart. */
+/* A refusal is quiet only where the right isn't granted: what is left here is all that makes a difference. */
 static inline uint32_t accept_effective(uint32_t rights)
 {
 	return rights & ~((rights & OBMON_RIGHTS_ALL) << OBMON_RIGHT_QUIET_SHIFT);
@@ -152,7 +154,7 @@ enum nfa_edge {
 	EDGE_SET,  /* by a byte of set `set` */
 	EDGE_NAME, /* by nothing; loops on all but '/' */
 	EDGE_DEEP, /* by nothing; loops on all */
-	EDGE_DIRS, /* by nothing; loops on all; its only child, by '/', is also reached from its parent by nothing */
+	EDGE_DIRS, /* by nothing; loops on all; its only child, by '/', also follows its parent by nothing */
 };
 
 #define NFA_ROOT 0u
@@ -167,7 +169,8 @@ struct nfa_node {
 	uint8_t byte;
 };
 
-static inline bool nfa_edge_is_silent(uint8_t edge)
+/* The edges by nothing are those to nodes that loop. */
+static inline bool nfa_edge_loops(uint8_t edge)
 {
 	return edge >= EDGE_NAME;
 }
@@ -196,8 +199,59 @@ struct dfa_builder {
 	struct nfa nfa;
 };
 
-/* Most nodes; with a node each for 64 bytes that is more than 60,000 paths that share nothing. */
+/* Most nodes: enough for 60,000 paths of 64 bytes that have no beginning in common. */
 #define NFA_MAX_NODES (1u << 22)
+
+/*
+ * ---- The NFA, studied
+ */
+
+/*
+ * What can be granted at or below a node: bits of rights, and the range of rule ids (none: low above high).
+ */
+struct nfa_below {
+	uint32_t rights;
+	uint32_t low, high;
+};
+
+/* By node. */
+struct nfa_study {
+	uint32_t *same; /* the node that stands for all that the same follows */
+	uint32_t *twin; /* as same, rule ids ignored */
+	struct nfa_below *below;
+};
+
+enum dfa_status nfa_study_init(struct nfa_study *study, const struct nfa *nfa);
+void nfa_study_clear(struct nfa_study *study);
+
+/* The class of each byte. @return how many there are. '/' has one of its own. */
+uint32_t fold_classes(const struct nfa *nfa, uint8_t class_of[256]);
+
+/* A set of the NFA, by class. The listed classes are its members, or for a wide set all others. */
+struct class_set {
+	bool wide;
+	uint32_t first, n; /* in class_sets.listed */
+	uint64_t bits[4];
+};
+
+struct class_sets {
+	struct class_set *items; /* as in nfa.sets */
+	uint8_t *listed;
+};
+
+enum dfa_status class_sets_init(struct class_sets *sets, const struct nfa *nfa, const uint8_t class_of[256],
+				uint32_t n_classes);
+void class_sets_clear(struct class_sets *sets);
+
+static inline void class_bit_set(uint64_t bits[4], unsigned int cls)
+{
+	bits[cls >> 6] |= UINT64_C(1) << (cls & 63);
+}
+
+static inline bool class_bit(const uint64_t bits[4], unsigned int cls)
+{
+	return bits[cls >> 6] >> (cls & 63) & 1;
+}
 
 /*
  * ---- The automaton between the passes
@@ -229,7 +283,10 @@ struct dfa_rows {
 
 void dfa_rows_clear(struct dfa_rows *rows);
 
-/* @culprit: the rule that costs most, also set on success if there are so many states that a later pass may fail. */
+/*
+ * @culprit: the rule that costs most, also set on success if there are so many states that a later pass may
+ * fail.
+ */
 enum dfa_status dfa_determinize(struct dfa_rows *rows, const struct nfa *nfa, struct budget *budget,
 				uint32_t *culprit);
 
@@ -241,7 +298,8 @@ struct dfa_partition {
 	uint32_t *member;   /* by block: one of its states */
 };
 
-enum dfa_status dfa_minimize(struct dfa_partition *partition, const struct dfa_rows *rows, struct budget *budget);
+enum dfa_status dfa_minimize(struct dfa_partition *partition, const struct dfa_rows *rows,
+			     struct budget *budget);
 void dfa_partition_clear(struct dfa_partition *partition);
 
 enum dfa_status dfa_pack(struct dfa *dfa, const struct dfa_rows *rows, const struct dfa_partition *partition,

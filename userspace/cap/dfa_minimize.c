@@ -4,21 +4,21 @@
  *
  * As in Hopcroft's algorithm (An n log n algorithm for minimizing states in a finite automaton, 1971) a block
  * that splits keeps its name for its largest part, so that a state changes its name at most log n times, and
- * only the predecessors of states that did are looked at again. Unlike there, the alphabet is not gone through
- * letter by letter: with default targets there is no short list of predecessors by letter. Instead each state q
- * carries
+ * only the predecessors of states that did are looked at again. Unlike there, the alphabet is not gone
+ * through letter by letter: with default targets there is no short list of predecessors by letter. Instead
+ * each state q carries
  *
  *	H(q) = sum of W(q, t) * g(block of t) over the targets t of q, where
  *	W(q, t) = sum of w(c) over the classes c that lead from q to t
  *
- * with random weights w and g: a multilinear hash (Carter, Wegman: Universal classes of hash functions, 1979) of
- * the row as a function from classes to blocks, however it is written down. When t moves from block a to b,
- * each predecessor's H changes by W * (g(b) - g(a)). States with different H are different; that those with
- * equal H are alike is verified in the end, exactly. Should that ever fail, all is done again with other
+ * with random weights w and g: a multilinear hash (Carter, Wegman: Universal classes of hash functions, 1979)
+ * of the row as a function from classes to blocks, however it is written down. When t moves from block a to
+ * b, each predecessor's H changes by W * (g(b) - g(a)). States with different H are different; that those
+ * with equal H are alike is verified in the end, exactly. Should that ever fail, all is done again with other
  * weights. The layout of blocks follows Valmari (Fast brief practical DFA minimization, 2012).
  *
- * It runs twice in one go: to the coarsest partition by effective rights, which are the residual classes, and on
- * from there by rule ids as well, to the minimal automaton.
+ * It runs twice in one go: to the coarsest partition by effective rights, which are the residual classes, and
+ * on from there by rule ids as well, to the minimal automaton.
  */
 #include "cap/dfa_internal.h"
 
@@ -207,8 +207,8 @@ static uint32_t find_group(struct refinement *ref, uint64_t hash, uint32_t mask,
 }
 
 /*
- * Group the block's touched states by hash. Those not touched still have one and the same; they are group 0 if
- * there are any.
+ * Group the block's touched states by hash. Those not touched still have one and the same; they are group 0
+ * if there are any.
  */
 static uint32_t group_touched(struct refinement *ref, const struct block *block)
 {
@@ -387,7 +387,7 @@ static void split_by_key(struct refinement *ref, enum key key)
 /* A row as a function from classes to blocks. */
 struct dense_row {
 	uint32_t block[256];
-	uint32_t counted, count; /* how many classes lead to one of its blocks, that which was asked for last */
+	uint32_t counted, count; /* a block, and how many classes lead to it; 0: not counted yet */
 };
 
 static void dense_row_init(struct dense_row *dense, const struct refinement *ref, uint32_t state)
@@ -459,7 +459,8 @@ static bool verify(struct refinement *ref, enum key key)
  * ---- All of it
  */
 
-static enum dfa_status refinement_init(struct refinement *ref, const struct dfa_rows *rows, struct budget *budget)
+static enum dfa_status refinement_init(struct refinement *ref, const struct dfa_rows *rows,
+				       struct budget *budget)
 {
 	const uint64_t n = rows->n;
 	uint64_t slots = 4;
@@ -573,7 +574,8 @@ static enum dfa_status take_partition(struct dfa_partition *partition, const str
 	return DFA_OK;
 }
 
-enum dfa_status dfa_minimize(struct dfa_partition *partition, const struct dfa_rows *rows, struct budget *budget)
+enum dfa_status dfa_minimize(struct dfa_partition *partition, const struct dfa_rows *rows,
+			     struct budget *budget)
 {
 	struct refinement ref;
 	enum dfa_status status = refinement_init(&ref, rows, budget);

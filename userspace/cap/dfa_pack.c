@@ -2,9 +2,9 @@
 /*
  * Rows overlaid in pages: Ziegler's row displacement (Tarjan, Yao: Storing a sparse table, CACM 1979).
  *
- * A row goes to the first slot of the page at which all its columns fall on free entries and no other row starts.
- * Sixty-four slots are tried at once: the page's map of used entries, shifted by a column, says for each of them
- * whether that column would fall on a used entry.
+ * A row goes to the first slot of the page at which all its columns fall on free entries and no other row
+ * starts. Sixty-four slots are tried at once: the page's map of used entries, shifted by a column, says for
+ * each of them whether that column would fall on a used entry.
  *
  * Rows are placed in depth-first order, so that the states along a path mostly share a page.
  */
@@ -23,9 +23,9 @@
 #define HINTS 256u
 
 /*
- * Where the last row of the same columns went: what was in the way of that one still is, as a page only gets fuller.
- * Without hints each of the many rows that look alike would try all the words that the last one tried. A hash that
- * collides costs some room, no more.
+ * Where the last row of the same columns went: what was in the way of that one still is, as a page only gets
+ * fuller. Without hints each of the many rows that look alike would try all the words that the last one
+ * tried. A hash that collides costs some room, no more.
  */
 struct hint {
 	uint32_t hash; /* of the columns; 0: no hint */
@@ -313,7 +313,8 @@ static void put(struct dfa *dfa, uint32_t id, uint32_t column, uint32_t next)
 {
 	struct obmon_dfa_page *page = &dfa->pages[id >> OBMON_DFA_PAGE_SHIFT];
 
-	page->entry[(id & OBMON_DFA_SLOT_MASK) + column] = (struct obmon_dfa_entry){ .check = id, .next = next };
+	page->entry[(id & OBMON_DFA_SLOT_MASK) + column] =
+		(struct obmon_dfa_entry){ .check = id, .next = next };
 }
 
 static enum dfa_status write_rows(struct packer *packer, struct dfa *dfa)

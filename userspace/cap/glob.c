@@ -22,8 +22,8 @@
 
 /*
  * No alternative is longer: each byte of a pattern makes at most two tokens (the `*` of a component that is
- * nothing else), each byte of a base one; two '/' that aren't in the text, before the base and between the two;
- * and the tail that a listing adds.
+ * nothing else), each byte of a base one; two '/' that aren't in the text, before the base and between the
+ * two; and the tail that a listing adds.
  */
 #define ALTERNATIVE_TOKENS_MAX (3 * GLOB_LENGTH_MAX + 3)
 
@@ -90,8 +90,8 @@ static int fail_pattern(const struct reader *reader, size_t offset, const char *
 	if (reader->where)
 		where = *reader->where;
 	if (where.column == 0)
-		return obmon_fail_at(reader->err, &where, "pattern '%.*s'%s: %s (at byte %zu of the pattern)", shown,
-				     reader->text, more, what, offset + 1);
+		return obmon_fail_at(reader->err, &where, "pattern '%.*s'%s: %s (at byte %zu of the pattern)",
+				     shown, reader->text, more, what, offset + 1);
 	where.column += (unsigned int)offset;
 	return obmon_fail_at(reader->err, &where, "pattern '%.*s'%s: %s", shown, reader->text, more, what);
 }
@@ -512,7 +512,8 @@ static int resolve_base(struct reader *reader, const char *base, struct draft *d
 		return fail_pattern(reader, 0,
 				    "it doesn't begin with '/', and nothing is given that it is relative to");
 	if (base[0] != '/' || strlen(base) > GLOB_LENGTH_MAX)
-		return obmon_fail(reader->err, OBMON_ERR_INTERNAL, "the base '%s' of a pattern isn't absolute", base);
+		return obmon_fail(reader->err, OBMON_ERR_INTERNAL,
+				  "the base '%s' of a pattern isn't absolute", base);
 	while (*base) {
 		const size_t length = strcspn(base, "/");
 

@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <openssl/evp.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "lib/util.h"
@@ -231,8 +231,25 @@ static bool is_network(const struct obmon_event *event)
 	       event->hook == OBMON_HOOK_UNIX_MAY_SEND;
 }
 
-static const char *verdict_state(const struct obmon_event *event)
+bool record_is_probe(const struct record_context *context, const struct obmon_event *event)
 {
+	_cleanup_free_ char *path = NULL, *in_proc = NULL;
+	struct stat st;
+
+	if (event->hook != OBMON_HOOK_PATH_MKNOD)
+		return false;
+	path = event_object(context, event, 0);
+	if (!path)
+		return false;
+	if (path_below(path, "/proc/self")) /* the task's own, not ours */
+		in_proc = format("/proc/%u%s", event->pid, path_below(path, "/proc/self"));
+	return !lstat(in_proc ? in_proc : path, &st);
+}
+
+static const char *verdict_state(const struct record_context *context, const struct obmon_event *event)
+{
+	if (record_is_probe(context, event))
+		return "probed";
 	return event->verdict == OBMON_VERDICT_AUDITED ? "audited" : "denied";
 }
 
@@ -262,10 +279,10 @@ static json_t *json_grant(const char *type, const char *path)
 	return json_text(text);
 }
 
-static json_t *one_capability(const struct obmon_event *event, const char *type, const char *object)
+static json_t *one_capability(const struct obmon_event *event, const char *state, const char *type, const char *object)
 {
 	json_t *capability = json_pack("{s:o, s:o, s:s, s:n, s:o}", "type", json_text(type), "resource",
-				       json_text(object), "state", verdict_state(event), "rule", "grant",
+				       json_text(object), "state", state, "rule", "grant",
 				       type && is_grantable(event) ? json_grant(type, object) : json_null());
 
 	if (capability && !is_utf8(object, strlen(object)))
@@ -275,7 +292,7 @@ static json_t *one_capability(const struct obmon_event *event, const char *type,
 
 /* Append what is missing on one object. @return how many capabilities that was, -1 when out of memory. */
 static int add_missing(json_t *list, const struct record_context *context, const struct obmon_event *event,
-		       unsigned which)
+		       const char *state, unsigned which)
 {
 	_cleanup_free_ char *object = event_object(context, event, which);
 	uint32_t missing = event_missing(event, which);
@@ -286,18 +303,19 @@ static int add_missing(json_t *list, const struct record_context *context, const
 	for (right = 0; right < OBMON_RIGHT_MAX; right++)
 		if (missing & OBMON_RIGHT_BIT(right) &&
 		    json_array_append_new(list,
-					  one_capability(event, obmon_cap_type_name(type_of_right(right)), object)))
+					  one_capability(event, state,
+							 obmon_cap_type_name(type_of_right(right)), object)))
 			return -1;
 	return 0;
 }
 
 static json_t *event_capabilities(const struct record_context *context, const struct obmon_event *event)
 {
+	const char *state = verdict_state(context, event), *type = NULL;
 	json_t *list = json_array();
 	_cleanup_free_ char *object = NULL;
-	const char *type = NULL;
 
-	if (!list || add_missing(list, context, event, 0) || add_missing(list, context, event, 1))
+	if (!list || add_missing(list, context, event, state, 0) || add_missing(list, context, event, state, 1))
 		goto fail;
 	if (json_array_size(list))
 		return list;
@@ -305,7 +323,7 @@ static json_t *event_capabilities(const struct record_context *context, const st
 	if (is_network(event))
 		type = obmon_cap_type_name(OBMON_CAP_NETWORK_CONNECT);
 	object = event_object(context, event, 0);
-	if (object && !json_array_append_new(list, one_capability(event, type, object)))
+	if (object && !json_array_append_new(list, one_capability(event, state, type, object)))
 		return list;
 fail:
 	json_decref(list);

@@ -35,7 +35,8 @@ static size_t utf8_lead(unsigned char lead, unsigned int *value)
 
 /*
  * How many bytes at @s make one character that a terminal or a log may see as it is; 0 if the first byte must
- * be escaped: ASCII and C1 controls, and what isn't UTF-8 (RFC 3629), which terminals may take for the latter.
+ * be escaped: ASCII and C1 controls, and what isn't UTF-8 (RFC 3629), which terminals may take for the
+ * latter.
  */
 static size_t printable_length(const unsigned char *s, size_t n)
 {

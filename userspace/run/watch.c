@@ -72,13 +72,16 @@ static void count_kind(struct kind_count *counts, const char *kind)
 	}
 }
 
-static int tell_event(struct run *run, const struct obmon_event *event)
+static int tell_event(struct run *run, const struct obmon_event *event, bool probe)
 {
 	_cleanup_free_ char *line = NULL;
 
-	count_kind(event->verdict == OBMON_VERDICT_AUDITED ? run->audited : run->denied, record_kind(event));
+	if (!probe)
+		count_kind(event->verdict == OBMON_VERDICT_AUDITED ? run->audited : run->denied, record_kind(event));
 	if (run->request->events_fd >= 0)
 		return run_emit(run, record_event(&run->context, event));
+	if (probe)
+		return 0;
 	line = record_human(&run->context, event);
 	if (!line)
 		return obmon_fail(run->err, OBMON_ERR_INTERNAL, "out of memory making a record");
@@ -91,6 +94,7 @@ static int take_event(void *data, void *bytes, size_t size)
 	const struct obmon_event *event = bytes;
 	struct watcher *watcher = data;
 	struct run *run = watcher->run;
+	bool probe;
 
 	if (size < sizeof(*event) ||
 	    size != sizeof(*event) + event->name_length + event->name2_length + event->exe_length) {
@@ -102,9 +106,10 @@ static int take_event(void *data, void *bytes, size_t size)
 		obmon_fail(run->err, OBMON_ERR_INTERNAL, "out of memory");
 		watcher->failed = true;
 	}
-	if (!watcher->failed && tell_event(run, event))
+	probe = record_is_probe(&run->context, event);
+	if (!watcher->failed && tell_event(run, event, probe))
 		watcher->failed = true;
-	if (event->verdict != OBMON_VERDICT_AUDITED)
+	if (event->verdict != OBMON_VERDICT_AUDITED && !probe)
 		watcher->violated = true;
 	return 0;
 }

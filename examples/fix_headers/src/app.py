@@ -1,0 +1,1 @@
+print("an application without a header")
