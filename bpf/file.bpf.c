@@ -138,25 +138,24 @@ static __always_inline __u32 rights_gained(const struct name *from, const struct
 	return to->rights & ~from->rights & OBMON_RIGHTS_ALL;
 }
 
-static __always_inline void judge_two(struct operation *op, struct dentry *old, struct dentry *new, bool exchange)
+static __always_inline void judge_two(struct scratch *scratch, struct dentry *old, struct dentry *new, bool exchange)
 {
-	struct name *from = &op->scratch->name[NAME_OBJECT], *to = &op->scratch->name[NAME_OBJECT2];
-	struct obmon_event *event = &op->scratch->event;
+	struct name *from = &scratch->name[NAME_OBJECT], *to = &scratch->name[NAME_OBJECT2];
 
 	if (from->rights & OBMON_RIGHT_NEVER || to->rights & OBMON_RIGHT_NEVER)
 		return;
-	op->scratch->outcome = OUTCOME_MISSING;
-	event->missing = NEED_WRITE & ~from->rights;
-	event->missing2 = NEED_WRITE & ~to->rights;
-	if (event->missing || event->missing2)
+	scratch->outcome = OUTCOME_MISSING;
+	scratch->missing = NEED_WRITE & ~from->rights;
+	scratch->missing2 = NEED_WRITE & ~to->rights;
+	if (scratch->missing || scratch->missing2)
 		return;
-	event->error = -EXDEV;
-	event->directory = dentry_is_directory(old) || (exchange && dentry_is_directory(new));
-	event->missing = rights_gained(from, to, dentry_is_directory(old));
+	scratch->error = -EXDEV;
+	scratch->directory = dentry_is_directory(old) || (exchange && dentry_is_directory(new));
+	scratch->missing = rights_gained(from, to, dentry_is_directory(old));
 	if (exchange)
-		event->missing2 = rights_gained(to, from, dentry_is_directory(new));
-	if (!event->missing && !event->missing2)
-		op->scratch->outcome = OUTCOME_ALLOWED;
+		scratch->missing2 = rights_gained(to, from, dentry_is_directory(new));
+	if (!scratch->missing && !scratch->missing2)
+		scratch->outcome = OUTCOME_ALLOWED;
 }
 
 /* An operation on two names at once. */
@@ -167,14 +166,13 @@ static __always_inline int decide_two(const struct subject *subject, struct dent
 
 	if (!operation_begin(&op, subject, 0))
 		return refuse_unrecorded(subject);
-	operation_describe(&op, old);
-	op.scratch->event.dev2 = new->d_sb->s_dev;
+	op.scratch->missing = NEED_WRITE;
 	hold(&op, old, NAME_OBJECT, NEED_WRITE);
 	if (!op.scratch->name[NAME_OBJECT].failure)
 		hold(&op, new, NAME_OBJECT2, NEED_WRITE);
 	if (op.scratch->outcome != OUTCOME_FAILURE)
-		judge_two(&op, old, new, exchange);
-	return operation_end(&op);
+		judge_two(op.scratch, old, new, exchange);
+	return operation_end(&op, old, new);
 }
 
 SEC("lsm/path_rename")

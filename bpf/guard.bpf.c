@@ -77,9 +77,9 @@ static __noinline int judge_network(const struct subject *subject, __u64 detail)
 
 	if (!operation_begin(&op, subject, detail))
 		return refuse_unrecorded(subject);
-	op.scratch->event.nameless = 1;
+	op.scratch->nameless = 1;
 	op.scratch->outcome = OUTCOME_MISSING;
-	return operation_end(&op);
+	return operation_end(&op, NULL, NULL);
 }
 
 static __always_inline __u64 socket_kind(int family, int type, int protocol)

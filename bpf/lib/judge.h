@@ -64,34 +64,32 @@ static __always_inline struct obmon_object *object_find(struct obmon_run *run, s
 	return NULL;
 }
 
-static __always_inline void operation_describe(struct operation *op, struct dentry *dentry)
-{
-	struct obmon_event *event = &op->scratch->event;
-	struct inode *inode = dentry->d_inode;
-
-	event->dev = dentry->d_sb->s_dev;
-	event->fs_magic = dentry->d_sb->s_magic;
-	event->ino = inode ? inode->i_ino : 0;
-}
-
-/* Claim working memory and clear the record. @return false if there is none: refuse_unrecorded(). */
+/* Claim working memory. @return false if there is none: refuse_unrecorded(). */
 static __always_inline bool operation_begin(struct operation *op, const struct subject *subject, __u64 detail)
 {
+	struct scratch *scratch;
+
 	op->subject = *subject;
+	op->detail = detail;
 	if (!scratch_claim(op))
 		return false;
-	__builtin_memset(&op->scratch->event, 0, sizeof(op->scratch->event));
-	op->scratch->event.detail = detail;
-	op->scratch->event.error = -EACCES;
-	op->scratch->outcome = OUTCOME_GUARD; /* until something better is known */
-	op->scratch->name[NAME_OBJECT].start = NAME_END;
-	op->scratch->name[NAME_OBJECT2].start = NAME_END;
+	scratch = op->scratch;
+	scratch->outcome = OUTCOME_GUARD; /* until something better is known */
+	scratch->missing = 0;
+	scratch->missing2 = 0;
+	scratch->error = -EACCES;
+	scratch->failure = OBMON_FAIL_NONE;
+	scratch->nameless = 0;
+	scratch->directory = 0;
+	scratch->name[NAME_OBJECT].start = NAME_END;
+	scratch->name[NAME_OBJECT2].start = NAME_END;
 	return true;
 }
 
-static __always_inline int operation_end(struct operation *op)
+/* Carry the outcome out. The record tells of @object and @object2, which may be NULL. */
+static __always_inline int operation_end(struct operation *op, struct dentry *object, struct dentry *object2)
 {
-	int answer = conclude(op);
+	int answer = op->scratch->outcome == OUTCOME_ALLOWED ? 0 : conclude(op, object, object2);
 
 	scratch_release(op);
 	return answer;
@@ -99,7 +97,7 @@ static __always_inline int operation_end(struct operation *op)
 
 static __always_inline void operation_failed(struct operation *op, __u32 failure)
 {
-	op->scratch->event.failure = failure;
+	op->scratch->failure = failure;
 	op->scratch->outcome = OUTCOME_FAILURE;
 }
 
@@ -140,17 +138,17 @@ static __noinline int hold(struct operation *op, struct dentry *dentry, enum nam
  */
 static __always_inline void judge_nameless(struct operation *op, struct dentry *dentry, __u32 need)
 {
-	struct obmon_event *event = &op->scratch->event;
-	struct name *name = &op->scratch->name[NAME_OBJECT];
+	struct scratch *scratch = op->scratch;
+	struct name *name = &scratch->name[NAME_OBJECT];
 	struct inode *inode = dentry->d_inode;
 	struct obmon_object *object = inode ? object_find(op->subject.run, inode) : NULL;
 
-	event->nameless = 1;
-	event->missing = need & (NEED_EXEC | NEED_LOAD);
+	scratch->nameless = 1;
+	scratch->missing = need & (NEED_EXEC | NEED_LOAD);
 	if (object)
-		event->missing |= need & ~object->rights;
-	op->scratch->outcome = event->missing ? OUTCOME_MISSING : OUTCOME_ALLOWED;
-	if (!event->missing)
+		scratch->missing |= need & ~object->rights;
+	scratch->outcome = scratch->missing ? OUTCOME_MISSING : OUTCOME_ALLOWED;
+	if (!scratch->missing)
 		return;
 	if (!name_prepend(name, dentry))
 		name->start += 1; /* its label, without the slash */
@@ -158,21 +156,22 @@ static __always_inline void judge_nameless(struct operation *op, struct dentry *
 
 static __always_inline void judge_named(struct operation *op, struct dentry *dentry, __u32 need)
 {
-	struct name *name = &op->scratch->name[NAME_OBJECT];
+	struct scratch *scratch = op->scratch;
+	struct name *name = &scratch->name[NAME_OBJECT];
 	__u32 missing;
 
-	op->scratch->event.missing = need; /* what a record of a failure says was asked for */
+	scratch->missing = need; /* what a record of a failure says was asked for */
 	hold(op, dentry, NAME_OBJECT, need);
 	if (name->failure || name->rights & OBMON_RIGHT_NEVER)
 		return;
 	missing = need & ~rights_implied(name->rights);
-	op->scratch->event.missing = missing;
+	scratch->missing = missing;
 	if (!missing)
-		op->scratch->outcome = OUTCOME_ALLOWED;
+		scratch->outcome = OUTCOME_ALLOWED;
 	else if (!(missing & ~(name->rights >> OBMON_RIGHT_QUIET_SHIFT)))
-		op->scratch->outcome = OUTCOME_QUIET;
+		scratch->outcome = OUTCOME_QUIET;
 	else
-		op->scratch->outcome = OUTCOME_MISSING;
+		scratch->outcome = OUTCOME_MISSING;
 }
 
 /* Does the run hold @need on @dentry? @detail goes into the record. */
@@ -182,12 +181,11 @@ static __noinline int judge(const struct subject *subject, struct dentry *dentry
 
 	if (!operation_begin(&op, subject, detail))
 		return refuse_unrecorded(subject);
-	operation_describe(&op, dentry);
 	if (dentry->d_sb->s_flags & SB_NOUSER)
 		judge_nameless(&op, dentry, need);
 	else
 		judge_named(&op, dentry, need);
-	return operation_end(&op);
+	return operation_end(&op, dentry, NULL);
 }
 
 /* Refuse something that no capability grants, without an object. */
@@ -197,8 +195,8 @@ static __noinline int judge_guard(const struct subject *subject, __u64 detail)
 
 	if (!operation_begin(&op, subject, detail))
 		return refuse_unrecorded(subject);
-	op.scratch->event.nameless = 1;
-	return operation_end(&op);
+	op.scratch->nameless = 1;
+	return operation_end(&op, NULL, NULL);
 }
 
 /* The same with an object, so that the record names it. */
@@ -209,11 +207,10 @@ static __noinline int judge_guard_dentry(const struct subject *subject, struct d
 
 	if (!operation_begin(&op, subject, detail))
 		return refuse_unrecorded(subject);
-	operation_describe(&op, dentry);
 	name = &op.scratch->name[NAME_OBJECT];
 	name_read(dentry, name, op.subject.run);
-	op.scratch->event.nameless = !!name->failure;
-	return operation_end(&op);
+	op.scratch->nameless = !!name->failure;
+	return operation_end(&op, dentry, NULL);
 }
 
 /* What an open file's mode stands for. */

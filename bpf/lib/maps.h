@@ -51,15 +51,21 @@ enum name_use {
 /* How an operation ends. */
 enum outcome {
 	OUTCOME_ALLOWED,
-	OUTCOME_MISSING, /* a grant is missing: event.missing, event.missing2 */
+	OUTCOME_MISSING, /* a grant is missing */
 	OUTCOME_QUIET,   /* the same, and the set says that this is expected */
 	OUTCOME_GUARD,   /* nothing can grant it */
-	OUTCOME_FAILURE, /* it could not be decided: event.failure */
+	OUTCOME_FAILURE, /* it could not be decided */
 };
 
 struct scratch {
 	__u32 busy;
-	__u32 outcome; /* enum outcome */
+	__u32 outcome;  /* enum outcome */
+	__u32 missing;  /* rights wanting on the object, */
+	__u32 missing2; /* on the second object */
+	__s32 error;    /* what a refusal returns */
+	__u32 failure;  /* enum obmon_failure */
+	__u32 nameless;
+	__u32 directory;
 	struct name name[NAME_USES];
 	struct obmon_event event;
 	__u8 names[2u * OBMON_NAME_MAX + OBMON_EXE_MAX];

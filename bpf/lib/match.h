@@ -5,9 +5,10 @@
 
 #include "subject.h"
 
-/* Bytes a callback takes. */
-#define MATCH_STRIDE 32u
-#define MATCH_STRIDES_MAX ((NAME_END + MATCH_STRIDE - 1) / MATCH_STRIDE + 1)
+/* Bytes a callback takes at most: as many as a usual path has, since a callback costs as much as two bytes. */
+#define MATCH_STRIDE 64u
+/* A callback ends early where the automaton steps onto another page, which may be at every byte. */
+#define MATCH_STRIDES_MAX (NAME_END + 1)
 
 struct matching {
 	struct obmon_run *run;
@@ -20,37 +21,34 @@ static __always_inline struct obmon_dfa_page *page_of(void *pages, __u32 number)
 	return bpf_map_lookup_elem(pages, &number);
 }
 
-/* Run the automaton over the next MATCH_STRIDE bytes of the name; name->failure is set when it breaks. */
+/*
+ * Run the automaton over the next MATCH_STRIDE bytes of the name, or up to where it leaves a page. The loop
+ * calls nothing, so that all it needs stays in registers. name->failure is cleared at the end of the name.
+ */
 static long match_stride(__u32 index, struct matching *matching)
 {
 	struct name *name = matching->name;
 	struct obmon_run *run = matching->run;
-	__u32 slot = matching->slot, state = name->state, at = name->at, i;
-	__u32 number = state >> OBMON_DFA_PAGE_SHIFT;
+	__u32 slot = matching->slot, state = name->state;
+	__u64 at = name->at, left;
 	void *pages = bpf_map_lookup_elem(&obmon_policies, &slot);
 	struct obmon_dfa_page *page;
 
 	if (!pages)
 		return 1;
-	page = page_of(pages, number);
-	for (i = 0; i < MATCH_STRIDE; i++, at++) {
-		if (!page)
-			return 1;
-		asm volatile("" : "+r"(at));
-		if (at >= NAME_END || state == OBMON_DFA_DEAD) {
-			name->state = state;
-			name->failure = OBMON_FAIL_NONE;
-			return 1;
-		}
-		state = obmon_dfa_step(page, state, run->classes[name->bytes[at]]);
-		if (state >> OBMON_DFA_PAGE_SHIFT != number) {
-			number = state >> OBMON_DFA_PAGE_SHIFT;
-			page = page_of(pages, number);
-		}
-	}
+	page = page_of(pages, state >> OBMON_DFA_PAGE_SHIFT);
+	asm volatile("" : "+r"(at));
+	if (!page || at > NAME_END)
+		return 1;
+	left = NAME_END - at;
+	if (left > MATCH_STRIDE)
+		left = MATCH_STRIDE;
+	name->at += obmon_dfa_run(page, run->columns, &name->bytes[at], left, &state);
 	name->state = state;
-	name->at = at;
-	return 0;
+	if (name->at < NAME_END && state != OBMON_DFA_DEAD)
+		return 0;
+	name->failure = OBMON_FAIL_NONE;
+	return 1;
 }
 
 /* Which of the rights that imply @right gave it: the one whose use is counted. */
@@ -90,15 +88,11 @@ static __always_inline void match_result(struct name *name, struct obmon_run *ru
 	if (!page)
 		return;
 	name->residual = obmon_dfa_cell(page, state, OBMON_DFA_COL_RESIDUAL, 0);
-	number = obmon_dfa_cell(page, state, OBMON_DFA_COL_ACCEPT, ~0u);
-	name->failure = OBMON_FAIL_NONE;
-	if (number == ~0u) /* far above any accept number: gives nothing */
-		return;
+	number = obmon_dfa_cell(page, state, OBMON_DFA_COL_ACCEPT, 0); /* record 0 gives nothing */
 	accept = (void *)page_of(pages, run->accept_page + (number >> OBMON_DFA_ACCEPT_SHIFT));
-	if (!accept) {
-		name->failure = OBMON_FAIL_NO_POLICY;
+	if (!accept)
 		return;
-	}
+	name->failure = OBMON_FAIL_NONE;
 	asm volatile("" : "+r"(number));
 	accept += number & OBMON_DFA_ACCEPT_MASK;
 	name->rights = accept->rights;

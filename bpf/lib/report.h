@@ -11,6 +11,7 @@ struct operation {
 	struct subject subject;
 	struct scratch *scratch;
 	__u32 scratch_index;
+	__u64 detail; /* goes into the record as it is */
 };
 
 static __always_inline bool scratch_claim(struct operation *op)
@@ -102,12 +103,29 @@ static __always_inline void report_process(struct obmon_event *event, struct tas
 	bpf_get_current_comm(event->comm, sizeof(event->comm));
 }
 
+static __always_inline void report_object(struct obmon_event *event, struct dentry *object, struct dentry *object2)
+{
+	struct inode *inode;
+
+	event->dev = event->dev2 = event->fs_magic = 0;
+	event->ino = 0;
+	if (object2)
+		event->dev2 = object2->d_sb->s_dev;
+	if (!object)
+		return;
+	event->dev = object->d_sb->s_dev;
+	event->fs_magic = object->d_sb->s_magic;
+	inode = object->d_inode;
+	if (inode)
+		event->ino = inode->i_ino;
+}
+
 /*
- * Number the record that stands in the scratch buffer and send it. A number is taken first, so that a
+ * Number a record of what stands in the scratch buffer and send it. The number is taken first, so that a
  * record that finds no room leaves a hole which `dropped` explains.
  * @return whether it was sent.
  */
-static __noinline bool report_send(struct operation *op)
+static __always_inline bool report_send(struct operation *op, struct dentry *object, struct dentry *object2)
 {
 	struct obmon_run *run = op->subject.run;
 	struct scratch *scratch = op->scratch;
@@ -117,8 +135,16 @@ static __noinline bool report_send(struct operation *op)
 	void *ring = bpf_map_lookup_elem(&obmon_rings, &slot);
 
 	event->time_ns = bpf_ktime_get_boot_ns();
-	event->hook = op->subject.hook;
 	event->cgroup_id = run->cgroup_id;
+	event->detail = op->detail;
+	event->missing = scratch->missing;
+	event->missing2 = scratch->missing2;
+	event->hook = op->subject.hook;
+	event->failure = scratch->failure;
+	event->nameless = scratch->nameless;
+	event->directory = scratch->directory;
+	event->exe_dev = 0;
+	report_object(event, object, object2);
 	report_process(event, task);
 	event->name_length = report_name(scratch, NAME_OBJECT, 0);
 	event->name2_length = report_name(scratch, NAME_OBJECT2, event->name_length);
@@ -172,10 +198,10 @@ static __always_inline int conclude_quietly(struct obmon_run *run)
 }
 
 /*
- * Carry out the outcome: the one place where operations are refused, recorded and counted.
- * @return what the hook returns.
+ * Carry out an outcome that isn't OUTCOME_ALLOWED: the one place where operations are refused, recorded and
+ * counted. @return what the hook returns.
  */
-static __noinline int conclude(struct operation *op)
+static __noinline int conclude(struct operation *op, struct dentry *object, struct dentry *object2)
 {
 	struct obmon_event *event = &op->scratch->event;
 	struct obmon_run *run = op->subject.run;
@@ -183,19 +209,16 @@ static __noinline int conclude(struct operation *op)
 	bool audited = outcome == OUTCOME_MISSING && run->flags & OBMON_RUN_AUDIT;
 	bool sent;
 
-	if (outcome == OUTCOME_ALLOWED)
-		return 0;
 	if (outcome == OUTCOME_QUIET)
 		return conclude_quietly(run);
 	event->verdict = outcome == OUTCOME_GUARD   ? OBMON_VERDICT_GUARD :
 			 outcome == OUTCOME_FAILURE ? OBMON_VERDICT_FAILURE :
 			 audited                    ? OBMON_VERDICT_AUDITED :
 						      OBMON_VERDICT_DENIED;
-	if (audited)
-		event->error = 0;
+	event->error = audited ? 0 : op->scratch->error;
 	if (outcome == OUTCOME_FAILURE)
-		failure_count(run, event->failure);
-	sent = report_send(op);
+		failure_count(run, op->scratch->failure);
+	sent = report_send(op, object, object2);
 	if (audited && sent) {
 		count(&run->audited);
 		return 0;
@@ -203,7 +226,7 @@ static __noinline int conclude(struct operation *op)
 	if (audited)
 		failure_count(run, OBMON_FAIL_NO_ROOM);
 	refuse_count(&op->subject);
-	return event->error == -EXDEV ? -EXDEV : -EACCES;
+	return op->scratch->error == -EXDEV ? -EXDEV : -EACCES;
 }
 
 #endif

@@ -2,7 +2,11 @@
 /*
  * loop: times one operation, many times over, in batches, and prints nanoseconds an operation as
  *
- *   MEDIAN MIN MAX      of the batches; in a VM whose clock counts instructions, these
+ *   MEDIAN LOW HIGH MEAN WORK
+ *
+ * of the batches: LOW and HIGH are what a tenth of them is below and above; WORK is the mean of what children
+ * (and theirs, where they were waited for) spent on a processor. In a VM whose clock counts instructions,
+ * these are instructions, and time that was waited through.
  *
  * Linked statically, so that it needs no more than itself wherever it is confined.
  */
@@ -13,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -95,6 +100,20 @@ static double now(void)
 	return (double)ts.tv_sec * 1e9 + (double)ts.tv_nsec;
 }
 
+static double seconds(struct timeval tv)
+{
+	return (double)tv.tv_sec + (double)tv.tv_usec / 1e6;
+}
+
+/* Nanoseconds that children have spent on a processor. */
+static double worked(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_CHILDREN, &usage);
+	return (seconds(usage.ru_utime) + seconds(usage.ru_stime)) * 1e9;
+}
+
 static double batch(void (*run)(void))
 {
 	double begin = now();
@@ -115,16 +134,20 @@ static int compare(const void *a, const void *b)
 static void measure(void (*run)(void))
 {
 	static double times[BATCHES_MAX];
-	int i;
+	int n = options.batches, i;
+	double sum = 0, work = 0;
 
-	for (i = -options.warm_up; i < options.batches; i++) {
-		double time = batch(run);
+	for (i = -options.warm_up; i < n; i++) {
+		double before = worked(), time = batch(run);
 
-		if (i >= 0)
-			times[i] = time;
+		if (i < 0)
+			continue;
+		times[i] = time;
+		sum += time;
+		work += (worked() - before) / options.operations;
 	}
-	qsort(times, (size_t)options.batches, sizeof(*times), compare);
-	printf("%.0f %.0f %.0f\n", times[options.batches / 2], times[0], times[options.batches - 1]);
+	qsort(times, (size_t)n, sizeof(*times), compare);
+	printf("%.0f %.0f %.0f %.0f %.0f\n", times[n / 2], times[n / 10], times[n - 1 - n / 10], sum / n, work / n);
 	fflush(stdout);
 }
 

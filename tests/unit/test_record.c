@@ -491,6 +491,25 @@ static void test_long_names(void **state)
 	assert_non_null(strstr(line, name));
 }
 
+/* Can @text be read as a capability, and does that cover @path? */
+static bool grants(const char *text, const char *path)
+{
+	struct obmon_capability cap;
+	struct glob glob;
+	bool covers;
+
+	if (obmon_capability_parse(&cap, text, strlen(text), NULL, NULL))
+		return false;
+	covers = cap.type == OBMON_CAP_FILE_READ &&
+		 !glob_parse(&glob, cap.resource, strlen(cap.resource), NULL, NULL, NULL);
+	if (covers) {
+		covers = glob_match(&glob, path, strlen(path));
+		glob_clear(&glob);
+	}
+	obmon_capability_clear(&cap);
+	return covers;
+}
+
 /*
  * The grant that a record proposes must be one: it can be read, and covers the very name. Where none could, as
  * for a name that isn't UTF-8 or holds a control byte, null is right too.
@@ -521,36 +540,23 @@ static void test_grants_grant(void **state)
 		/* On no mount that obmon sees. */
 		{DEV(7, 7), "/x", "/x", false},
 	};
-	size_t i;
+	size_t i, wrong = 0;
 
 	(void)state;
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct obmon_event header = denied_read;
-		struct obmon_capability cap;
-		struct obmon_error err;
-		struct glob glob;
 		json_t *record, *grant;
-		const char *text;
 
 		header.dev = cases[i].dev;
 		record = make_record(&header, &(struct names){cases[i].name, NULL, NULL});
 		grant = at(record, "capability.grant");
-		if (json_is_null(grant) && !cases[i].needed) {
-			json_decref(record);
-			continue;
+		if (json_is_null(grant) ? cases[i].needed : !grants(json_string_value(grant), cases[i].path)) {
+			print_error("for '%s' the grant is %s\n", cases[i].name, json_string_value(grant));
+			wrong++;
 		}
-		text = json_string_value(grant);
-		if (!text || obmon_capability_parse(&cap, text, strlen(text), NULL, &err))
-			fail_msg("for '%s' the grant is %s: %s", cases[i].name, text, text ? err.message : "");
-		assert_int_equal(cap.type, OBMON_CAP_FILE_READ);
-		if (glob_parse(&glob, cap.resource, strlen(cap.resource), NULL, NULL, &err))
-			fail_msg("for '%s' the grant is %s: %s", cases[i].name, text, err.message);
-		if (!glob_match(&glob, cases[i].path, strlen(cases[i].path)))
-			fail_msg("for '%s' the grant is %s, which doesn't cover it", cases[i].name, text);
-		glob_clear(&glob);
-		obmon_capability_clear(&cap);
 		json_decref(record);
 	}
+	assert_int_equal(wrong, 0);
 }
 
 static void test_objects(void **state)
@@ -569,7 +575,7 @@ static void test_objects(void **state)
 		{OBMON_HOOK_FILE_OPEN, 1, DEV(0, 8), 0x534f434b, 0, NULL, "socket:[99]", "FILE_READ"},
 		{OBMON_HOOK_MMAP_FILE, 1, DEV(0, 1), 0x01021994, 0, "memfd:x", "memfd:x", "FILE_READ"},
 		{OBMON_HOOK_FILE_OPEN, 1, DEV(0, 13), 0x09041934, 0, NULL, "inode:[99]", "FILE_READ"},
-		{OBMON_HOOK_TASK_KILL, 1, 0, 0, 4194303, NULL, "pid:4194303", "FILE_READ"},
+		{OBMON_HOOK_TASK_KILL, 1, 0, 0, 4194303, NULL, "pid:4194303", NULL},
 	};
 	size_t i;
 
@@ -582,6 +588,10 @@ static void test_objects(void **state)
 		header.nameless = cases[i].nameless;
 		header.dev = cases[i].dev;
 		header.fs_magic = cases[i].fs_magic;
+		if (!cases[i].type) {
+			header.verdict = OBMON_VERDICT_GUARD;
+			header.missing = 0;
+		}
 		header.detail = cases[i].detail;
 		record = make_record(&header, &(struct names){cases[i].name, NULL, "/usr/bin/cat"});
 		check_keys(record);

@@ -73,10 +73,10 @@ static const struct obmon_dfa_page *page_of(const struct dfa *dfa, uint32_t stat
 
 uint32_t dfa_walk(const struct dfa *dfa, uint32_t state, const void *bytes, size_t length)
 {
-	const unsigned char *at = bytes;
+	const unsigned char *at = bytes, *end = at + length;
 
-	for (size_t i = 0; i < length && state != OBMON_DFA_DEAD; i++)
-		state = obmon_dfa_step(page_of(dfa, state), state, dfa->classes[at[i]]);
+	while (at < end && state != OBMON_DFA_DEAD)
+		at += obmon_dfa_run(page_of(dfa, state), dfa->columns, at, (size_t)(end - at), &state);
 	return state;
 }
 

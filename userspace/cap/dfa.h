@@ -35,27 +35,35 @@ void dfa_builder_free(struct dfa_builder *builder);
  * within that filesystem, skip = the mount point. Nothing is added if no match of @glob starts with @skip.
  * A name that equals @skip exactly leaves an empty remainder: the name is then @prefix itself.
  *
- * Mind the root: in a filesystem the root's name is "/", so a prefix whose path is only "/" takes a remainder
- * "/x" as "/x" (not "//x"). The builder does that: a @prefix that ends in '/' swallows the '/' which begins a
- * remainder. @skip never ends in '/' (the root is the empty skip), and a remainder is empty or starts with '/'.
- * @rule is 1-based; a rule may be added many times.
+ * Mind the root: in a filesystem the root's name is "/", so a prefix whose path is only "/" takes a
+ * remainder "/x" as "/x" (not "//x"). The builder does that: a @prefix that ends in '/' swallows the '/'
+ * which begins a remainder. So a @prefix that holds a device always holds a path too, at least "/": the last
+ * byte of a bare device could be a '/'. @skip never ends in '/' (the root is the empty skip), and a remainder
+ * is empty or starts with '/'; behind the empty skip the remainder "/", the root itself, counts as empty, so
+ * that it comes to be @prefix when the root's filesystem is mounted from a directory.
+ *
+ * @rule is 1-based, or 0 if @rights has only bits that are under no rule (quiet ones, OBMON_RIGHT_NEVER); a
+ * rule may be added many times. The builder keeps nothing of its arguments.
  */
-int dfa_builder_add(struct dfa_builder *builder, const void *prefix, size_t prefix_length, const struct glob *glob,
-		    const char *skip, size_t skip_length, uint32_t rights, uint32_t rule, struct obmon_error *err);
+int dfa_builder_add(struct dfa_builder *builder, const void *prefix, size_t prefix_length,
+		    const struct glob *glob, const char *skip, size_t skip_length, uint32_t rights,
+		    uint32_t rule, struct obmon_error *err);
 
 /** A compiled automaton. `pages` holds n_comb_pages pages of rows, then the accept records' pages. */
 struct dfa {
 	struct obmon_dfa_page *pages;
 	uint32_t n_pages, n_comb_pages;
-	uint32_t start;      /**< id of the start state, OBMON_DFA_DEAD for an automaton that accepts nothing */
-	uint32_t n_states, n_accepts;
-	uint8_t classes[256];
+	uint32_t start;     /**< id of the start state, OBMON_DFA_DEAD if nothing is accepted */
+	uint32_t n_states;  /**< rows; the dead state has none */
+	uint32_t n_accepts; /**< accept records, with record 0, which is empty: accept numbers start from 1 */
+	uint8_t columns[256]; /**< byte -> column of its class in a row */
 };
 
 /**
  * Compile all that was added. A set that explodes past the limits is refused within about a second with
  * OBMON_ERR_CONFIG, and the error's message names the rule that costs most ("rule 7"); *@culprit is
- * its id (0 if unknown), so that the caller can say where it was written.
+ * its id (0 if unknown), so that the caller can say where it was written. @culprit may be NULL. @builder is
+ * left as it is: rules may be added and compiled again.
  */
 int dfa_compile(struct dfa *dfa, struct dfa_builder *builder, uint32_t *culprit, struct obmon_error *err);
 void dfa_clear(struct dfa *dfa);
@@ -66,7 +74,10 @@ uint32_t dfa_walk(const struct dfa *dfa, uint32_t state, const void *bytes, size
 /** What @state gives, or NULL for nothing. Borrowed. */
 const struct obmon_dfa_accept *dfa_accept(const struct dfa *dfa, uint32_t state);
 
-/** The residual class of @state. */
+/**
+ * The residual class of @state. A quiet bit counts only where its right isn't granted, as it has no effect
+ * beside it.
+ */
 uint32_t dfa_residual(const struct dfa *dfa, uint32_t state);
 
 #endif

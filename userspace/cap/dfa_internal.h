@@ -57,11 +57,17 @@ static inline enum dfa_status budget_spend(struct budget *budget, uint64_t work)
  * ---- Small tools
  */
 
+/* What vector_reserve() does where there isn't room enough. */
+void *vector_grow(void *items, uint32_t *capacity, uint64_t needed, size_t size);
+
 /*
  * A vector's memory for at least @needed items of @size bytes: @items itself or, with *@capacity grown
  * geometrically, its reallocation; NULL when out of memory, with @items untouched.
  */
-void *vector_reserve(void *items, uint32_t *capacity, uint64_t needed, size_t size);
+static inline void *vector_reserve(void *items, uint32_t *capacity, uint64_t needed, size_t size)
+{
+	return needed <= *capacity ? items : vector_grow(items, capacity, needed, size);
+}
 
 /* A bijective mixer: the finaliser of splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number
  * generators, OOPSLA 2014). */

@@ -2,9 +2,9 @@
 /*
  * Rows overlaid in pages: Ziegler's row displacement (Tarjan, Yao: Storing a sparse table, CACM 1979).
  *
- * A row goes to the first slot of the page at which all its columns fall on free entries and no other row
- * starts. Sixty-four slots are tried at once: the page's map of used entries, shifted by a column, says for
- * each of them whether that column would fall on a used entry.
+ * A row goes to the first slot of the page at which all its columns fall on free entries. Sixty-four slots
+ * are tried at once: the page's map of used entries, shifted by a column, says for each of them whether that
+ * column would fall on a used entry. No two rows start at one slot, as every row has a residual column.
  *
  * Rows are placed in depth-first order, so that the states along a path mostly share a page.
  */
@@ -20,7 +20,7 @@
 /* How many columns are looked at, in words of slots, before a row is put behind all others instead. */
 #define SEARCH_MAX 256u
 
-#define HINTS 256u
+#define HINTS 256u /* by eight bits of the hash */
 
 /*
  * Where the last row of the same columns went: what was in the way of that one still is, as a page only gets
@@ -28,15 +28,14 @@
  * tried. A hash that collides costs some room, no more.
  */
 struct hint {
-	uint32_t hash; /* of the columns; 0: no hint */
+	uint32_t hash; /* of the columns */
 	uint32_t word;
 };
 
 /* What is taken in the page being filled. */
 struct page_map {
 	uint64_t used[PAGE_WORDS + GUARD_WORDS];
-	uint64_t starts[PAGE_WORDS];
-	uint32_t top; /* nothing is used from here on */
+	uint32_t top;        /* nothing is used from here on */
 	uint32_t first_word; /* no row can start in an earlier one */
 	struct hint hints[HINTS];
 };
@@ -210,7 +209,7 @@ static uint64_t window(const uint64_t *map, uint32_t at)
 /* Which of the 64 slots of @word a row of @columns can't start at. */
 static uint64_t blocked_slots(const struct page_map *page, uint32_t word, const uint32_t *columns, uint32_t n)
 {
-	uint64_t blocked = page->starts[word];
+	uint64_t blocked = 0;
 
 	for (uint32_t i = 0; i < n && ~blocked; i++)
 		blocked |= window(page->used, 64 * word + columns[i]);
@@ -260,7 +259,6 @@ static void mark(uint64_t *map, uint32_t at)
 
 static void take_slot(struct page_map *page, uint32_t slot, const uint32_t *columns, uint32_t n)
 {
-	mark(page->starts, slot);
 	for (uint32_t i = 0; i < n; i++) {
 		mark(page->used, slot + columns[i]);
 		if (page->top <= slot + columns[i])
@@ -275,7 +273,7 @@ static void new_page(struct packer *packer)
 {
 	memset(&packer->page, 0, sizeof(packer->page));
 	if (packer->n_pages++ == 0)
-		mark(packer->page.starts, OBMON_DFA_DEAD);
+		mark(packer->page.used, OBMON_DFA_DEAD + OBMON_DFA_COL_RESIDUAL); /* no row gets the dead id */
 }
 
 static enum dfa_status place_rows(struct packer *packer)
@@ -355,6 +353,9 @@ static enum dfa_status write_pages(struct packer *packer, struct dfa *dfa)
 	const struct accept_pool *accepts = &packer->rows->accepts;
 	const uint32_t start = packer->rows->n > STATE_START ? packer->partition->block_of[STATE_START] : 0;
 
+	/* Rules can't hold control bytes, so only a set with every other byte, and many devices, comes this far. */
+	if (OBMON_DFA_COL_CLASS + packer->rows->n_classes > 256)
+		return DFA_TOO_BIG;
 	dfa->n_comb_pages = packer->n_pages;
 	dfa->n_pages = packer->n_pages + (accepts->n + OBMON_DFA_ACCEPT_MASK) / OBMON_DFA_ACCEPTS_PER_PAGE;
 	dfa->pages = calloc(dfa->n_pages, sizeof(*dfa->pages));
@@ -363,7 +364,8 @@ static enum dfa_status write_pages(struct packer *packer, struct dfa *dfa)
 	dfa->start = start ? packer->id[start] : OBMON_DFA_DEAD;
 	dfa->n_states = packer->n_order;
 	dfa->n_accepts = accepts->n;
-	memcpy(dfa->classes, packer->rows->class_of, sizeof(dfa->classes));
+	for (unsigned int byte = 0; byte < 256; byte++)
+		dfa->columns[byte] = (uint8_t)(OBMON_DFA_COL_CLASS + packer->rows->class_of[byte]);
 	write_accepts(accepts, dfa);
 	return write_rows(packer, dfa);
 }

@@ -39,7 +39,8 @@ static void find_wild(bool *wild, const struct nfa *nfa)
 {
 	wild[NFA_ROOT] = false;
 	for (uint32_t i = 0; i < nfa->n_nodes; i++) {
-		for (uint32_t child = nfa->nodes[i].child; child != NFA_NONE; child = nfa->nodes[child].sibling)
+		for (uint32_t child = nfa->nodes[i].child; child != NFA_NONE;
+		     child = nfa->nodes[child].sibling)
 			wild[child] = wild[i] || nfa->nodes[child].edge != EDGE_BYTE;
 	}
 }

@@ -28,13 +28,11 @@ enum dfa_status budget_check_clock(struct budget *budget)
 	return cpu_nanoseconds() < budget->deadline ? DFA_OK : DFA_TOO_SLOW;
 }
 
-void *vector_reserve(void *items, uint32_t *capacity, uint64_t needed, size_t size)
+void *vector_grow(void *items, uint32_t *capacity, uint64_t needed, size_t size)
 {
 	uint64_t grown = *capacity + *capacity / 2u;
 	void *moved;
 
-	if (needed <= *capacity)
-		return items;
 	if (grown < needed)
 		grown = needed + 16;
 	if (grown > UINT32_MAX)

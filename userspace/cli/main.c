@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -81,6 +82,8 @@ int main(int argc, char **argv)
 		fputs("obmon: cannot open /dev/null\n", stderr);
 		return 125;
 	}
+	/* A reader of --events that goes away is an error to report, not a reason to die silently. */
+	signal(SIGPIPE, SIG_IGN);
 	if (argc < 2) {
 		usage(stderr);
 		return 2;

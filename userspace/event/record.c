@@ -261,22 +261,13 @@ static bool is_grantable(const struct obmon_event *event)
 	return !event->directory;
 }
 
-/* The grant that allows just this: glob characters of the name are escaped. */
+/* The grant that allows just this: glob characters are escaped; control bytes, which no rule holds, are `?`. */
 static json_t *json_grant(const char *type, const char *path)
 {
-	_cleanup_free_ char *text = malloc(strlen(type) + 2 * strlen(path) + 2);
-	char *out;
+	_cleanup_free_ char *escaped = glob_escape(path), *text = NULL;
 
-	if (!text)
-		return NULL;
-	out = text + sprintf(text, "%s:", type);
-	for (; *path; path++) {
-		if (strchr("*?[]{}\\", *path))
-			*out++ = '\\';
-		*out++ = *path;
-	}
-	*out = '\0';
-	return json_text(text);
+	text = escaped ? format("%s:%s", type, escaped) : NULL;
+	return text ? json_text(text) : NULL;
 }
 
 static json_t *one_capability(const struct obmon_event *event, const char *state, const char *type, const char *object)

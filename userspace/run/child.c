@@ -156,17 +156,6 @@ static const char *become(const struct child_spec *spec)
 	return NULL;
 }
 
-static void reset_signals(void)
-{
-	sigset_t none;
-	int signal_number;
-
-	for (signal_number = 1; signal_number < NSIG; signal_number++)
-		signal(signal_number, SIG_DFL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 static void child_fail(int status, const char *stage)
 {
 	struct child_failure failure = {.errnum = errno};
@@ -185,7 +174,7 @@ static void child_main(const struct child_spec *spec, int go, int status)
 	/* Not closed but marked, so that the two pipes stay until the exec. */
 	if (syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC))
 		child_fail(status, "marking descriptors close-on-exec");
-	reset_signals();
+	signal(SIGPIPE, SIG_DFL); /* obmon ignores it; all other dispositions and the mask are the caller's */
 	stage = become(spec);
 	if (stage)
 		child_fail(status, stage);

@@ -39,7 +39,6 @@ struct run {
 	struct identity identity;
 	struct command command;
 	char **environment;
-	char *real_workspace;
 	struct dfa dfa;
 	char digest[OBMON_DIGEST_MAX];
 	struct trace trace;

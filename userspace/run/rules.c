@@ -261,7 +261,13 @@ char *glob_escape(const char *path)
 	if (!escaped)
 		return NULL;
 	for (; *path; path++) {
-		if (strchr("*?[]{}\\!,", *path))
+		unsigned char byte = (unsigned char)*path;
+
+		if (byte < 0x20 || byte == 0x7f) {
+			*out++ = '?';
+			continue;
+		}
+		if (strchr("*?[]{}\\", byte))
 			*out++ = '\\';
 		*out++ = *path;
 	}

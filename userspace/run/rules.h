@@ -32,7 +32,10 @@ int rules_absolute(struct obmon_cap_set *set, const char *workspace, const char 
 /** The rights of the file at @place, by its name. */
 uint32_t rules_rights_at(const struct dfa *dfa, const struct place *place);
 
-/** @path as a pattern that matches just it. Caller frees; NULL when out of memory. */
+/**
+ * @path as a pattern that matches it: just it, except that a control byte, which no capability may hold, becomes
+ * `?`. Caller frees; NULL when out of memory.
+ */
 char *glob_escape(const char *path);
 
 /** The first executable regular file called @name in the directories of @search_path. Caller frees; NULL if none. */

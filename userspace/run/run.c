@@ -88,7 +88,7 @@ static int arm(struct run *run)
 		.cgroup_id = run->cgroup.id,
 	};
 
-	memcpy(shared.classes, run->dfa.classes, sizeof(shared.classes));
+	memcpy(shared.columns, run->dfa.columns, sizeof(shared.columns));
 	if (run_objects(run, &shared) || engine_put_run(&run->engine, run->state.slot, &shared, run->err))
 		return -1;
 	run->accept_page = run->dfa.n_comb_pages;

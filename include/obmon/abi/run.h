@@ -63,7 +63,7 @@ struct obmon_run {
 	__u32 start;       /* the automaton's start state */
 	__u32 accept_page; /* number of the first page of accept records */
 	__u64 cgroup_id;
-	__u8 classes[256]; /* byte -> class */
+	__u8 columns[256]; /* byte -> column of its class in a row */
 	struct obmon_object objects[OBMON_OBJECTS_MAX];
 
 	__u64 seq;     /* records numbered so far; the first has number 1 */
