@@ -7,17 +7,25 @@
  *                file_mprotect        making a mapping of a file executable
  *
  * Most of execve(2) is judged at file_open (file.bpf.c): the file, a script's interpreter and an ELF
- * binary's loader are all opened for execution. bprm_check_security is for the interpreters that are not
- * opened then, because binfmt_misc holds them open (flag F).
+ * binary's loader are all opened by the kernel for execution, which a flag of the open file says that user
+ * space can't set (__FMODE_EXEC). What bears it isn't judged again. bprm_check_security is for anything that
+ * comes to be executed without such an open.
  */
 #include "lib/judge.h"
 
 /* Linux 6.2. Gives a pointer of another type to the verifier, readable and untrusted. */
 extern void *bpf_rdonly_cast(const void *object, __u32 btf_id) __ksym __weak;
 
+static __always_inline bool opened_for_execution(struct file *file)
+{
+	return file->f_flags & FMODE_EXEC;
+}
+
 SEC("lsm_cgroup/bprm_check_security")
 int BPF_PROG(obmon_bprm_check_security, struct linux_binprm *bprm)
 {
+	if (opened_for_execution(bprm->file))
+		return 1;
 	return CGROUP_HOOK(OBMON_HOOK_BPRM_CHECK_SECURITY,
 			   judge(&subject, bprm->file->f_path.dentry, NEED_EXEC, 0));
 }
@@ -26,7 +34,7 @@ int BPF_PROG(obmon_bprm_check_security, struct linux_binprm *bprm)
 SEC("lsm_cgroup/mmap_file")
 int BPF_PROG(obmon_mmap_file, struct file *file, unsigned long reqprot, unsigned long prot, unsigned long flags)
 {
-	if (!file || !(prot & PROT_EXEC))
+	if (!file || !(prot & PROT_EXEC) || opened_for_execution(file))
 		return 1;
 	return CGROUP_HOOK(OBMON_HOOK_MMAP_FILE, judge(&subject, file->f_path.dentry, NEED_LOAD, 0));
 }
@@ -44,7 +52,7 @@ static __always_inline int decide_mprotect(const struct subject *subject, struct
 	if (!bpf_core_field_exists(struct backing_file, user_path) || !bpf_rdonly_cast)
 		return judge(subject, file->f_path.dentry, NEED_LOAD, 0);
 	backing = bpf_rdonly_cast(file, bpf_core_type_id_kernel(struct backing_file));
-	return judge(subject, backing->user_path.dentry, NEED_LOAD, 0);
+	return judge_with(subject, backing->user_path.dentry, NEED_LOAD, 0, UNTRUSTED);
 }
 
 SEC("lsm_cgroup/file_mprotect")

@@ -5,11 +5,13 @@
  *   per cgroup   file_open           open for reading or writing, an open for execution (needs EXTERNAL_COMMAND)
  *   host-wide    file_receive        a descriptor that comes over a unix socket
  *                path_notify         inotify and fanotify marks
- *                path_truncate, file_truncate
  *                path_mkdir, path_mknod, path_symlink, path_unlink, path_rmdir
  *                path_rename, path_link
- *                path_chmod, path_chown, inode_setattr, inode_setxattr, inode_removexattr,
- *                inode_set_acl, inode_remove_acl, inode_file_setattr, file_ioctl, file_ioctl_compat
+ *                inode_setattr       truncate, chmod, chown, utimensat, by path and by descriptor: the kernel asks
+ *                                    path_truncate, file_truncate, path_chmod and path_chown just before
+ *                                    (notify_change(), fs/attr.c), which would tell of each refusal twice
+ *                inode_setxattr, inode_removexattr, inode_set_acl, inode_remove_acl, inode_file_setattr,
+ *                file_ioctl, file_ioctl_compat
  *
  * Programs in a section that starts with '?' are for hooks that some kernels lack; userspace/engine/load.c
  * loads each where the kernel's BTF has the hook with the arguments that the program expects.
@@ -75,19 +77,6 @@ int BPF_PROG(obmon_path_notify, const struct path *path, __u64 mask, unsigned in
 			 judge(&subject, dentry, dentry_is_directory(dentry) ? NEED_LIST : NEED_READ, 0));
 }
 
-SEC("lsm/path_truncate")
-int BPF_PROG(obmon_path_truncate, const struct path *path, int ret)
-{
-	return HOST_HOOK(OBMON_HOOK_PATH_TRUNCATE, ret, judge(&subject, path->dentry, NEED_WRITE, 0));
-}
-
-/* Linux 6.2; before, ftruncate(2) asked path_truncate. */
-SEC("?lsm/file_truncate")
-int BPF_PROG(obmon_file_truncate, struct file *file, int ret)
-{
-	return HOST_HOOK(OBMON_HOOK_FILE_TRUNCATE, ret, judge(&subject, file->f_path.dentry, NEED_WRITE, 0));
-}
-
 SEC("lsm/path_mkdir")
 int BPF_PROG(obmon_path_mkdir, const struct path *dir, struct dentry *dentry, umode_t mode, int ret)
 {
@@ -135,7 +124,8 @@ static __always_inline __u32 rights_gained(const struct name *from, const struct
 {
 	if (directory)
 		return from->residual == to->residual ? 0 : NEED_READ;
-	return to->rights & ~from->rights & OBMON_RIGHTS_ALL;
+	/* What is no directory can't be listed. */
+	return to->rights & ~rights_implied(from->rights) & OBMON_RIGHTS_ALL & ~NEED_LIST;
 }
 
 static __always_inline void judge_two(struct scratch *scratch, struct dentry *old, struct dentry *new, bool exchange)
@@ -167,9 +157,9 @@ static __always_inline int decide_two(const struct subject *subject, struct dent
 	if (!operation_begin(&op, subject, 0))
 		return refuse_unrecorded(subject);
 	op.scratch->missing = NEED_WRITE;
-	hold(&op, old, NAME_OBJECT, NEED_WRITE);
+	hold(&op, old, NAME_OBJECT, NEED_WRITE, TRUSTED);
 	if (!op.scratch->name[NAME_OBJECT].failure)
-		hold(&op, new, NAME_OBJECT2, NEED_WRITE);
+		hold(&op, new, NAME_OBJECT2, NEED_WRITE, TRUSTED);
 	if (op.scratch->outcome != OUTCOME_FAILURE)
 		judge_two(op.scratch, old, new, exchange);
 	return operation_end(&op, old, new);
@@ -188,18 +178,6 @@ int BPF_PROG(obmon_path_link, struct dentry *old, const struct path *new_dir, st
 	return HOST_HOOK(OBMON_HOOK_PATH_LINK, ret, decide_two(&subject, old, new, false));
 }
 
-SEC("lsm/path_chmod")
-int BPF_PROG(obmon_path_chmod, const struct path *path, umode_t mode, int ret)
-{
-	return HOST_HOOK(OBMON_HOOK_PATH_CHMOD, ret, judge(&subject, path->dentry, NEED_WRITE, 0));
-}
-
-SEC("lsm/path_chown")
-int BPF_PROG(obmon_path_chown, const struct path *path, __u64 uid, __u64 gid, int ret)
-{
-	return HOST_HOOK(OBMON_HOOK_PATH_CHOWN, ret, judge(&subject, path->dentry, NEED_WRITE, 0));
-}
-
 /* A change of metadata that the kernel makes for the caller is no request of the caller's. */
 static __always_inline int decide_metadata(const struct subject *subject, struct dentry *dentry)
 {
@@ -208,13 +186,16 @@ static __always_inline int decide_metadata(const struct subject *subject, struct
 	return judge(subject, dentry, NEED_WRITE, 0);
 }
 
-/* A write to a file takes its setuid bit and file capabilities away; that needs no right beyond the write. */
+/*
+ * A write to a file takes its setuid bit and file capabilities away; that needs no right beyond the write. An
+ * open with O_TRUNC was judged at file_open.
+ */
 static __always_inline int decide_setattr(const struct subject *subject, struct dentry *dentry, struct iattr *attr)
 {
 	__u32 valid = attr->ia_valid, of_a_write = ATTR_FORCE | ATTR_MODE | ATTR_FILE | ATTR_KILL_SUID |
 						   ATTR_KILL_SGID | ATTR_KILL_PRIV;
 
-	if (valid & ATTR_FORCE && !(valid & ~of_a_write))
+	if (valid & ATTR_OPEN || (valid & ATTR_FORCE && !(valid & ~of_a_write)))
 		return 0;
 	return decide_metadata(subject, dentry);
 }

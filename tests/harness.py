@@ -83,6 +83,7 @@ def tear_down():
 
 
 def put(path, text="", mode=0o644):
+    """A file, and the folders above it. @return its path."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "wb") as file:
         file.write(text if isinstance(text, bytes) else text.encode())
@@ -351,7 +352,7 @@ def same(answer, expected):
 
 
 def matches(record, expected):
-    got = wants(record)
+    got = list(dict.fromkeys(wants(record)))
     return len(got) == len(expected) and all(
         type_ == want_type and want in (None, resource)
         for (type_, resource), (want_type, want) in zip(got, expected))

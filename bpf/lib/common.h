@@ -51,6 +51,7 @@
 #define ATTR_MODE (1u << 0)
 #define ATTR_FORCE (1u << 9)
 #define ATTR_FILE (1u << 13)
+#define ATTR_OPEN (1u << 15)
 
 /* include/uapi/linux/magic.h, and fs/proc (PROC_SUPER_MAGIC) */
 #define PROC_SUPER_MAGIC 0x9fa0u
@@ -66,6 +67,9 @@
 
 /* include/linux/mnt_namespace.h and fs/mount.h: the namespace of mounts that only the kernel uses */
 #define MNT_NS_INTERNAL ((unsigned long)-22)
+
+/* include/linux/sched.h: a worker thread of io_uring */
+#define PF_IO_WORKER 0x10u
 
 #define AF_UNIX 1
 

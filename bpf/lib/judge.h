@@ -6,7 +6,7 @@
 #ifndef OBMON_BPF_JUDGE_H
 #define OBMON_BPF_JUDGE_H
 
-#include "match.h"
+#include "memo.h"
 #include "report.h"
 
 #define NEED_READ OBMON_RIGHT_BIT(OBMON_RIGHT_READ)
@@ -28,11 +28,20 @@ static __always_inline bool filesystem_is_ours(unsigned long magic)
  * already. A run can't bring about overridden credentials by itself: io_uring's two ways, a personality and
  * a polling thread, are refused (guard.bpf.c).
  */
+static __always_inline bool credentials_are_overridden(const struct task_struct *task)
+{
+	return task->cred != task->real_cred;
+}
+
+/*
+ * Except in io_uring's worker threads, which take on the credentials that a request was made with: a run that
+ * changes its own in between (capset(2)) gets there. On overlayfs such a request of theirs is refused.
+ */
 static __always_inline bool kernel_acts_for_itself(void)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 
-	return task->cred != task->real_cred;
+	return credentials_are_overridden(task) && !(task->flags & PF_IO_WORKER);
 }
 
 /* Mounts that only the kernel can use, such as overlayfs's private clones of its layers (fs/mount.h). */
@@ -45,7 +54,8 @@ static __always_inline bool mount_is_internal(struct vfsmount *mnt)
 
 static __always_inline bool file_is_internal(struct file *file)
 {
-	return kernel_acts_for_itself() && mount_is_internal(file->f_path.mnt);
+	/* The mount says it all; the credentials only save most tasks the look at it. */
+	return credentials_are_overridden(bpf_get_current_task_btf()) && mount_is_internal(file->f_path.mnt);
 }
 
 static __always_inline struct obmon_object *object_find(struct obmon_run *run, struct inode *inode)
@@ -102,34 +112,67 @@ static __always_inline void operation_failed(struct operation *op, __u32 failure
 }
 
 /*
- * Read the name @use of @dentry and look up what it is granted: name->rights, by its name and as an object
- * of the run, or OBMON_RIGHT_NEVER. A name->failure has been noted as the outcome.
+ * How the verifier sees a dentry: one that bpf_rdonly_cast() has given can be read, but helpers don't take what it
+ * points to. Names read from it leave no memo.
  */
-static __noinline int hold(struct operation *op, struct dentry *dentry, enum name_use use, __u32 need)
+enum trust {
+	TRUSTED,
+	UNTRUSTED,
+};
+
+/* What the run holds on the inode whatever its name, obmon's own filesystems included. */
+static __always_inline void hold_object(struct operation *op, struct dentry *dentry, struct name *name, __u32 need)
 {
-	struct name *name = &op->scratch->name[use & 1];
-	struct obmon_run *run = op->subject.run;
 	struct inode *inode = dentry->d_inode;
 	struct obmon_object *object;
 
+	if (name->foreign || filesystem_is_ours(dentry->d_sb->s_magic))
+		name->rights |= OBMON_RIGHT_NEVER;
+	if (!inode)
+		return;
+	object = object_find(op->subject.run, inode);
+	if (!object)
+		return;
+	if (need & ~rights_implied(name->rights) && !(need & ~rights_implied(object->rights)))
+		count(&object->hits);
+	name->rights |= object->rights;
+}
+
+/*
+ * Read the name @use of @dentry and look up what it is granted: name->rights, by its name and as an object
+ * of the run, or OBMON_RIGHT_NEVER. A name->failure has been noted as the outcome.
+ */
+static __noinline int hold(struct operation *op, struct dentry *dentry, enum name_use use, __u32 need,
+			   enum trust trust)
+{
+	struct name *name = &op->scratch->name[use & 1];
+	struct obmon_run *run = op->subject.run;
+
 	name_read(dentry, name, run);
 	if (!name->failure)
-		match_name(op->scratch_index, use & 1, op->subject.slot, need);
+		match_name(op->scratch_index, use & 1, op->subject.slot, need, 1);
 	if (name->failure) {
 		operation_failed(op, name->failure);
 		return 0;
 	}
-	if (name->foreign || filesystem_is_ours(dentry->d_sb->s_magic))
-		name->rights |= OBMON_RIGHT_NEVER;
-	if (!inode)
-		return 0;
-	object = object_find(run, inode);
-	if (!object)
-		return 0;
-	if (need & ~rights_implied(name->rights) && !(need & ~rights_implied(object->rights)))
-		count(&object->hits);
-	name->rights |= object->rights;
+	if (trust == TRUSTED)
+		memo_keep(dentry, name, run);
+	hold_object(op, dentry, name, need);
 	return 0;
+}
+
+/* The usual case, cheaply: is @need granted, as far as a memo can tell? If not, hold() has the last word. */
+static __always_inline bool hold_at_once(struct operation *op, struct dentry *dentry, __u32 need)
+{
+	struct name *name = &op->scratch->name[NAME_OBJECT];
+
+	if (!memo_recall(dentry, name, op->subject.run))
+		return false;
+	match_name(op->scratch_index, NAME_OBJECT, op->subject.slot, need, 0);
+	if (name->failure)
+		return false;
+	hold_object(op, dentry, name, need);
+	return !(name->rights & OBMON_RIGHT_NEVER) && !(need & ~rights_implied(name->rights));
 }
 
 /*
@@ -154,14 +197,18 @@ static __always_inline void judge_nameless(struct operation *op, struct dentry *
 		name->start += 1; /* its label, without the slash */
 }
 
-static __always_inline void judge_named(struct operation *op, struct dentry *dentry, __u32 need)
+static __always_inline void judge_named(struct operation *op, struct dentry *dentry, __u32 need, enum trust trust)
 {
 	struct scratch *scratch = op->scratch;
 	struct name *name = &scratch->name[NAME_OBJECT];
 	__u32 missing;
 
+	if (trust == TRUSTED && hold_at_once(op, dentry, need)) {
+		scratch->outcome = OUTCOME_ALLOWED;
+		return;
+	}
 	scratch->missing = need; /* what a record of a failure says was asked for */
-	hold(op, dentry, NAME_OBJECT, need);
+	hold(op, dentry, NAME_OBJECT, need, trust);
 	if (name->failure || name->rights & OBMON_RIGHT_NEVER)
 		return;
 	missing = need & ~rights_implied(name->rights);
@@ -174,8 +221,8 @@ static __always_inline void judge_named(struct operation *op, struct dentry *den
 		scratch->outcome = OUTCOME_MISSING;
 }
 
-/* Does the run hold @need on @dentry? @detail goes into the record. */
-static __noinline int judge(const struct subject *subject, struct dentry *dentry, __u32 need, __u64 detail)
+static __noinline int judge_with(const struct subject *subject, struct dentry *dentry, __u32 need, __u64 detail,
+				 enum trust trust)
 {
 	struct operation op;
 
@@ -184,8 +231,14 @@ static __noinline int judge(const struct subject *subject, struct dentry *dentry
 	if (dentry->d_sb->s_flags & SB_NOUSER)
 		judge_nameless(&op, dentry, need);
 	else
-		judge_named(&op, dentry, need);
+		judge_named(&op, dentry, need, trust);
 	return operation_end(&op, dentry, NULL);
+}
+
+/* Does the run hold @need on @dentry? @detail goes into the record. */
+static __always_inline int judge(const struct subject *subject, struct dentry *dentry, __u32 need, __u64 detail)
+{
+	return judge_with(subject, dentry, need, detail, TRUSTED);
 }
 
 /* Refuse something that no capability grants, without an object. */

@@ -25,12 +25,17 @@ struct name {
 	__u32 start;
 	__u32 failure;  /* enum obmon_failure */
 	__u32 sequence; /* of rename_lock when the walk began */
+	__u32 strides;  /* that are left to this try */
 	__u32 foreign;  /* in procfs, about a task outside the run */
-	__u32 at;       /* how far the automaton has read */
+	__u32 reserved;
+	__u32 last;     /* where the last component begins, with its slash */
+	__u32 at;       /* how far the automaton has read, */
+	__u32 end;      /* how far it shall read */
 	__u32 state;    /* and where it stands */
+	__u32 parent_state; /* where it stood before the last component */
 	__u32 rights;
 	__u32 residual;
-	__u32 reserved;
+	__u64 owner;    /* the parent directory's dentry, as a number: see memo.h */
 	__u8 bytes[NAME_END + COMPONENT_MAX + 1];
 };
 
@@ -91,6 +96,19 @@ struct {
 	__type(key, __u32);
 	__type(value, struct obmon_run);
 } obmon_runs SEC(".maps");
+
+/* What a directory's name has come to in the automaton of one run: see memo.h. */
+struct memo {
+	__u64 tag;
+	__u64 value;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_INODE_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct memo);
+} obmon_memos SEC(".maps");
 
 struct policy_pages {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -40,12 +40,12 @@ static long match_stride(__u32 index, struct matching *matching)
 	asm volatile("" : "+r"(at));
 	if (!page || at > NAME_END)
 		return 1;
-	left = NAME_END - at;
+	left = name->end - at;
 	if (left > MATCH_STRIDE)
 		left = MATCH_STRIDE;
 	name->at += obmon_dfa_run(page, run->columns, &name->bytes[at], left, &state);
 	name->state = state;
-	if (name->at < NAME_END && state != OBMON_DFA_DEAD)
+	if (name->at < name->end && state != OBMON_DFA_DEAD)
 		return 0;
 	name->failure = OBMON_FAIL_NONE;
 	return 1;
@@ -115,11 +115,23 @@ static __always_inline __u32 name_with_device(struct name *name)
 	return start;
 }
 
+/* Run the automaton from where it stands up to @end. */
+static __always_inline void match_up_to(struct matching *matching, __u32 end)
+{
+	struct name *name = matching->name;
+
+	name->failure = OBMON_FAIL_NO_POLICY; /* until the automaton has come to the end */
+	name->end = end;
+	bpf_loop(MATCH_STRIDES_MAX, match_stride, matching, 0);
+}
+
 /*
- * Look the name @use up in the automaton of @slot: fills its rights, residual and failure.
+ * Look the name @use up in the automaton of @slot: fills its rights, residual and failure. With @from_start the
+ * name is whole, and name->parent_state is filled as well; else only its last component stands in the buffer,
+ * and the automaton goes on from name->state.
  * A global function, which the verifier checks once, however often and from wherever it is called.
  */
-__noinline int match_name(__u32 scratch_index, __u32 use, __u32 slot, __u32 need)
+__noinline int match_name(__u32 scratch_index, __u32 use, __u32 slot, __u32 need, __u32 from_start)
 {
 	struct scratch *scratch = bpf_map_lookup_elem(&obmon_scratch, &scratch_index);
 	struct obmon_run *run = bpf_map_lookup_elem(&obmon_runs, &slot);
@@ -130,17 +142,23 @@ __noinline int match_name(__u32 scratch_index, __u32 use, __u32 slot, __u32 need
 	if (!scratch || !run || use >= NAME_USES)
 		return 0; /* can't be: the caller has looked both up; and name->failure is still set */
 	name = &scratch->name[use];
-	name->failure = OBMON_FAIL_NO_POLICY; /* until the automaton has come to the end */
+	name->failure = OBMON_FAIL_NO_POLICY;
 	name->rights = 0;
 	name->residual = 0;
 	if (!pages)
 		return 0;
-	name->state = run->start;
-	name->at = name_with_device(name);
 	matching.run = run;
 	matching.name = name;
 	matching.slot = slot;
-	bpf_loop(MATCH_STRIDES_MAX, match_stride, &matching, 0);
+	if (from_start) {
+		name->state = run->start;
+		name->at = name_with_device(name);
+		match_up_to(&matching, name->last);
+		name->parent_state = name->state;
+		if (name->failure)
+			return 0;
+	}
+	match_up_to(&matching, NAME_END);
 	if (name->failure)
 		return 0;
 	name->failure = OBMON_FAIL_NO_POLICY;

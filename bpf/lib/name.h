@@ -13,8 +13,9 @@ extern const void rename_lock __ksym;
 
 /* Components a callback takes: most paths end within the first, which saves a call for each. */
 #define WALK_STRIDE 8u
-/* Enough for the deepest name once, or for many tries at a usual one. */
-#define WALK_STRIDES_MAX (2u * OBMON_DEPTH_MAX / WALK_STRIDE)
+/* What one try may take, and all tries together: renames elsewhere must not keep us here. */
+#define WALK_STRIDES_TRY (OBMON_DEPTH_MAX / WALK_STRIDE)
+#define WALK_STRIDES_MAX (4u * WALK_STRIDES_TRY)
 #define SELF_LENGTH 4u
 
 struct walk {
@@ -57,7 +58,8 @@ static __always_inline void walk_begin(struct walk *walk)
 	walk->dentry = walk->origin;
 	walk->top = walk->origin;
 	walk->name->start = NAME_END;
-	walk->name->failure = OBMON_FAIL_NAME_TOO_DEEP; /* until the root is reached */
+	walk->name->last = NAME_END;
+	walk->name->strides = WALK_STRIDES_TRY;
 	walk->name->sequence = rename_sequence();
 }
 
@@ -71,7 +73,6 @@ static __always_inline long walk_end(struct walk *walk, struct dentry *root)
 
 	if (name->sequence & 1 || rename_sequence() != name->sequence) {
 		walk_begin(walk);
-		name->failure = OBMON_FAIL_NAME_RACE;
 		return 0;
 	}
 	name->failure = root == root->d_sb->s_root ? OBMON_FAIL_NONE : OBMON_FAIL_NAME_DETACHED;
@@ -84,6 +85,11 @@ static long walk_up(__u32 index, struct walk *walk)
 	enum obmon_failure failure;
 	__u32 i;
 
+	if (!name->strides) {
+		name->failure = OBMON_FAIL_NAME_TOO_DEEP;
+		return 1;
+	}
+	name->strides--;
 	for (i = 0; i < WALK_STRIDE; i++) {
 		struct dentry *dentry = walk->dentry, *parent = dentry->d_parent;
 
@@ -94,6 +100,8 @@ static long walk_up(__u32 index, struct walk *walk)
 			name->failure = failure;
 			return 1;
 		}
+		if (walk->dentry == walk->origin)
+			name->last = name->start;
 		walk->top = dentry;
 		walk->dentry = parent;
 	}
@@ -152,6 +160,7 @@ static __noinline int name_read(struct dentry *dentry, struct name *name, const 
 
 	name->dev = dentry->d_sb->s_dev;
 	name->foreign = 0;
+	name->failure = OBMON_FAIL_NAME_RACE; /* until a try comes to an end */
 	walk_begin(&walk);
 	bpf_loop(WALK_STRIDES_MAX, walk_up, &walk, 0);
 	if (name->failure)

@@ -100,7 +100,7 @@ class Never(Test):
         files += [guard("list", f"/proc/{pid}/fd", resource=f"/proc/{pid}/fd"),
                   guard("read", f"/proc/{pid}/task/{pid}/environ", resource=f"/proc/{pid}/task/{pid}/environ"),
                   guard("ptrace", pid, hook="ptrace_access_check"),
-                  guard("vmread", pid, hook="ptrace_access_check"),
+                  guard("vmread", pid, hook="ptrace_access_check", answer="EPERM"),
                   guard("kill", pid, 0, hook="task_kill"),
                   guard("kill", pid, 9, hook="task_kill"),
                   let_through("read", "/proc/self/stat"),

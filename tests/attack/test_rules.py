@@ -170,7 +170,7 @@ class Rules(Test):
         ], options([f"FILE_READ:{D}/**"]))
         run = obmon(*options([f"FILE_READ:{D}/**"], mode="audit"), cmd=[ACT, "read", path])
         self.assert_answers(run, "EACCES")
-        self.assertIn("component", run.records[0]["error"]["reason"])
+        self.assertIn("deep", run.records[0]["error"]["reason"])
 
     def test_too_long(self):
         """A name of more bytes than a system call takes, reached step by step."""

@@ -57,8 +57,7 @@ static inline bool rule_grants(const struct rule *rule, const char *name, size_t
 }
 
 /* What @rules give for a name together. */
-static inline struct obmon_dfa_accept naive_accept(const struct rule *rules, size_t n, const char *name,
-						   size_t length)
+static inline struct obmon_dfa_accept naive_accept(const struct rule *rules, size_t n, const char *name, size_t length)
 {
 	struct obmon_dfa_accept accept = { 0 };
 

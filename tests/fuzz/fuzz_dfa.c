@@ -47,8 +47,7 @@ static unsigned long number(struct span span, int base)
 /* @return -1 if the line is no rule */
 static int read_rule(struct rule *rule, struct span line)
 {
-	const uint32_t known =
-		OBMON_RIGHTS_ALL | OBMON_RIGHTS_ALL << OBMON_RIGHT_QUIET_SHIFT | OBMON_RIGHT_NEVER;
+	const uint32_t known = OBMON_RIGHTS_ALL | OBMON_RIGHTS_ALL << OBMON_RIGHT_QUIET_SHIFT | OBMON_RIGHT_NEVER;
 	struct obmon_error err;
 	struct span prefix, skip;
 
@@ -105,8 +104,8 @@ static void check(const struct rule *rules, size_t n, struct span names)
 	if (!builder)
 		abort();
 	for (size_t i = 0; i < n; i++) {
-		if (dfa_builder_add(builder, rules[i].prefix, rules[i].prefix_length, &rules[i].glob,
-				    rules[i].skip, rules[i].skip_length, rules[i].rights, rules[i].id, &err))
+		if (dfa_builder_add(builder, rules[i].prefix, rules[i].prefix_length, &rules[i].glob, rules[i].skip,
+				    rules[i].skip_length, rules[i].rights, rules[i].id, &err))
 			abort();
 	}
 	if (dfa_compile(&dfa, builder, NULL, &err) == 0) {

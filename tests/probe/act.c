@@ -894,16 +894,28 @@ static int op_raise(char **a)
 	return answer(kill(getpid(), number(a[0])));
 }
 
-/* Make a folder in @DIR, one in that, and so on. */
-static int op_nest(char **a) /* DIR DEPTH */
+/*
+ * Folders in folders in @DIR, many more than a path can have components: a pile that is put below a new one as
+ * often as ROUNDS says.
+ */
+static int op_nest(char **a) /* DIR ROUNDS */
 {
-	int depth = number(a[1]);
+	char pile[4096], top[4096];
+	int rounds = number(a[1]), depth;
 
-	if (chdir(a[0]))
+	snprintf(pile, sizeof(pile), "%s/pile", a[0]);
+	snprintf(top, sizeof(top), "%s/new", a[0]);
+	if (mkdir(pile, 0700))
 		return -errno;
-	while (depth--)
-		if (mkdir("d", 0700) || chdir("d"))
+	while (rounds--) {
+		if (mkdir(top, 0700) || chdir(top))
 			return -errno;
+		for (depth = 0; depth < 240; depth++)
+			if (mkdir("d", 0700) || chdir("d"))
+				return -errno;
+		if (rename(pile, "pile") || rename(top, pile))
+			return -errno;
+	}
 	return 0;
 }
 
@@ -957,10 +969,13 @@ static int op_crowd(char **a) /* GRANTED REFUSED ROUNDS THREADS: "" for no grant
 /* Open @FILE below a folder that others move about, for some time. */
 static int op_chase(char **a) /* DIR FILE MILLISECONDS */
 {
-	int dir = open(a[0], O_PATH | O_DIRECTORY);
 	struct timespec now, end;
 	long opened = 0, refused = 0;
+	int dir, tries = 0;
 
+	do
+		dir = open(a[0], O_PATH | O_DIRECTORY); /* just now it may have another name */
+	while (dir < 0 && errno == ENOENT && tries++ < 100000);
 	if (dir < 0)
 		return -errno;
 	clock_gettime(CLOCK_MONOTONIC, &end);

@@ -149,7 +149,7 @@ static size_t open_descriptors(void)
 static void check_error(const char *name, const char *search_path, enum obmon_error_code code, const char *part)
 {
 	size_t before = open_descriptors();
-	struct obmon_error err = {0};
+	struct obmon_error err = { 0 };
 	struct command command;
 
 	if (!command_resolve(&command, name, ws, search_path, &err))
@@ -163,7 +163,7 @@ static void check_error(const char *name, const char *search_path, enum obmon_er
 /* Only how resolving @name ends. @return the number of files, or the negative error code. */
 static int outcome(const char *name)
 {
-	struct obmon_error err = {0};
+	struct obmon_error err = { 0 };
 	struct command command;
 	int n;
 
@@ -201,17 +201,18 @@ static void test_binaries(void **state)
 	make_elf("static", NULL);
 	make_elf("dynamic", in_ws("static"));
 	make_elf("dynamic2", in_ws("dynamic"));
-	check("./static", "", (struct expected_file[]){{in_ws("./static"), EXEC}, {0}});
+	check("./static", "", (struct expected_file[]){ { in_ws("./static"), EXEC }, { 0 } });
 	check(in_ws("dynamic"), "",
-	      (struct expected_file[]){{in_ws("dynamic"), EXEC}, {in_ws("static"), EXEC}, {0}});
+	      (struct expected_file[]){ { in_ws("dynamic"), EXEC }, { in_ws("static"), EXEC }, { 0 } });
 	/* A loader's own loader plays no part. */
 	check(in_ws("dynamic2"), "",
-	      (struct expected_file[]){{in_ws("dynamic2"), EXEC}, {in_ws("dynamic"), EXEC}, {0}});
+	      (struct expected_file[]){ { in_ws("dynamic2"), EXEC }, { in_ws("dynamic"), EXEC }, { 0 } });
 }
 
 static void test_broken_binaries(void **state)
 {
-	static const char elf_only[] = "\x7f" "ELF";
+	static const char elf_only[] = "\x7f"
+				       "ELF";
 
 	(void)state;
 	make_elf("lost", "/obmon/no/such/loader");
@@ -220,11 +221,11 @@ static void test_broken_binaries(void **state)
 	assert_int_equal(outcome(in_ws("empty_loader")), 1);
 	/* What the kernel will refuse isn't for obmon to refuse; it must only not stumble. */
 	make_file("header_only", 0755, elf_only, sizeof(elf_only) - 1);
-	check(in_ws("header_only"), "", (struct expected_file[]){{in_ws("header_only"), EXEC}, {0}});
+	check(in_ws("header_only"), "", (struct expected_file[]){ { in_ws("header_only"), EXEC }, { 0 } });
 	make_file("nothing", 0755, "", 0);
-	check(in_ws("nothing"), "", (struct expected_file[]){{in_ws("nothing"), EXEC}, {0}});
+	check(in_ws("nothing"), "", (struct expected_file[]){ { in_ws("nothing"), EXEC }, { 0 } });
 	make_file("text", 0755, "echo hello\n", 11);
-	check(in_ws("text"), "", (struct expected_file[]){{in_ws("text"), EXEC}, {0}});
+	check(in_ws("text"), "", (struct expected_file[]){ { in_ws("text"), EXEC }, { 0 } });
 }
 
 static void test_script_lines(void **state)
@@ -233,9 +234,17 @@ static void test_script_lines(void **state)
 	static const struct {
 		const char *head, *tail;
 	} cases[] = {
-		{"#!", "\n"},	   {"#! ", "\n"},     {"#!\t \t", "\n"},	      {"#!", " -x\n"},	       {"#!", "\t-x y\n"},
-		{"#!", ""},	   {"#!", " "},	      {"#!", "\nexec something else\n"}, {"#!", " -a \x01\xff\n"},
-		{"#! ", "  \nx"}, {"#!", "\n#!/no/such"},
+		{ "#!", "\n" },
+		{ "#! ", "\n" },
+		{ "#!\t \t", "\n" },
+		{ "#!", " -x\n" },
+		{ "#!", "\t-x y\n" },
+		{ "#!", "" },
+		{ "#!", " " },
+		{ "#!", "\nexec something else\n" },
+		{ "#!", " -a \x01\xff\n" },
+		{ "#! ", "  \nx" },
+		{ "#!", "\n#!/no/such" },
 	};
 	char text[PATH_MAX + 100];
 	size_t i;
@@ -246,15 +255,15 @@ static void test_script_lines(void **state)
 		snprintf(text, sizeof(text), "%s%s%s", cases[i].head, in_ws("static"), cases[i].tail);
 		make_script("script", text);
 		check(in_ws("script"), "",
-		      (struct expected_file[]){{in_ws("script"), EXEC | READ}, {in_ws("static"), EXEC}, {0}});
+		      (struct expected_file[]){ { in_ws("script"), EXEC | READ }, { in_ws("static"), EXEC }, { 0 } });
 	}
 	/* No interpreter at all: ENOEXEC in the kernel. */
 	make_script("script", "#!\n/bin/sh\n");
-	check(in_ws("script"), "", (struct expected_file[]){{in_ws("script"), EXEC}, {0}});
+	check(in_ws("script"), "", (struct expected_file[]){ { in_ws("script"), EXEC }, { 0 } });
 	make_script("script", " #!/bin/sh\n");
-	check(in_ws("script"), "", (struct expected_file[]){{in_ws("script"), EXEC}, {0}});
+	check(in_ws("script"), "", (struct expected_file[]){ { in_ws("script"), EXEC }, { 0 } });
 	make_script("script", "#!");
-	check(in_ws("script"), "", (struct expected_file[]){{in_ws("script"), EXEC}, {0}});
+	check(in_ws("script"), "", (struct expected_file[]){ { in_ws("script"), EXEC }, { 0 } });
 }
 
 static void test_script_of_script(void **state)
@@ -269,11 +278,11 @@ static void test_script_of_script(void **state)
 	snprintf(text, sizeof(text), "#!%s\n", in_ws("inner"));
 	make_script("outer", text);
 	check(in_ws("outer"), "",
-	      (struct expected_file[]){{in_ws("outer"), EXEC | READ},
-				       {in_ws("inner"), EXEC | READ},
-				       {in_ws("interp"), EXEC},
-				       {in_ws("loader"), EXEC},
-				       {0}});
+	      (struct expected_file[]){ { in_ws("outer"), EXEC | READ },
+					{ in_ws("inner"), EXEC | READ },
+					{ in_ws("interp"), EXEC },
+					{ in_ws("loader"), EXEC },
+					{ 0 } });
 }
 
 /* A chain of @n scripts, s1 being the last, before a binary. */
@@ -418,7 +427,7 @@ static void test_relative_interpreter(void **state)
 static void test_what_is_no_command(void **state)
 {
 	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
 	(void)state;
 	make_file("plain", 0644, "#!/bin/sh\n", 10);
@@ -451,11 +460,11 @@ static void test_names(void **state)
 	assert_int_equal(mkdir(in_ws("bin"), 0755), 0);
 	make_elf("bin/tool", NULL);
 	/* With a '/' it is a path from the workspace, whatever PATH and obmon's own directory are. */
-	check("bin/tool", "", (struct expected_file[]){{in_ws("bin/tool"), EXEC}, {0}});
-	check("./bin/../bin/tool", "", (struct expected_file[]){{in_ws("./bin/../bin/tool"), EXEC}, {0}});
+	check("bin/tool", "", (struct expected_file[]){ { in_ws("bin/tool"), EXEC }, { 0 } });
+	check("./bin/../bin/tool", "", (struct expected_file[]){ { in_ws("./bin/../bin/tool"), EXEC }, { 0 } });
 	check_error("tool", ws, OBMON_ERR_NOT_FOUND, "tool");
 	assert_int_equal(symlink("bin/tool", in_ws("link")), 0);
-	check("./link", "", (struct expected_file[]){{in_ws("./link"), EXEC}, {0}});
+	check("./link", "", (struct expected_file[]){ { in_ws("./link"), EXEC }, { 0 } });
 }
 
 static void test_search(void **state)
@@ -475,8 +484,8 @@ static void test_search(void **state)
 	make_elf("c/other", NULL);
 	assert_int_equal(chmod(in_ws("a/other"), 0644), 0);
 	path = format("%s:/obmon/none:%s:%s", in_ws("a"), in_ws("b"), in_ws("c"));
-	check("tool", path, (struct expected_file[]){{in_ws("b/tool"), EXEC}, {0}});
-	check("other", path, (struct expected_file[]){{in_ws("c/other"), EXEC}, {0}});
+	check("tool", path, (struct expected_file[]){ { in_ws("b/tool"), EXEC }, { 0 } });
+	check("other", path, (struct expected_file[]){ { in_ws("c/other"), EXEC }, { 0 } });
 	/* Empty and relative elements would mean wherever one happens to stand. */
 	assert_int_equal(chdir(ws), 0);
 	check_error("tool", ":", OBMON_ERR_NOT_FOUND, "PATH");

@@ -59,8 +59,8 @@ static void choose_seed(void)
  * ---- Rules
  */
 
-static void set_rule(struct rule *rule, const char *text, const char *prefix, const char *skip,
-		     uint32_t rights, uint32_t id)
+static void set_rule(struct rule *rule, const char *text, const char *prefix, const char *skip, uint32_t rights,
+		     uint32_t id)
 {
 	struct obmon_error err;
 
@@ -78,8 +78,8 @@ static void set_rule(struct rule *rule, const char *text, const char *prefix, co
 
 static int add_rule(struct dfa_builder *builder, const struct rule *rule, struct obmon_error *err)
 {
-	return dfa_builder_add(builder, rule->prefix, rule->prefix_length, &rule->glob, rule->skip,
-			       rule->skip_length, rule->rights, rule->id, err);
+	return dfa_builder_add(builder, rule->prefix, rule->prefix_length, &rule->glob, rule->skip, rule->skip_length,
+			       rule->rights, rule->id, err);
 }
 
 static void print_rules(const struct rule *rules, size_t n)
@@ -139,9 +139,9 @@ static uint32_t rights_on(const struct dfa *dfa, const char *name)
 static void append_piece(char *text, size_t *n)
 {
 	static const char *const pieces[] = {
-		"a",	 "b",		"ab",	 "*",	 "?",  "[ab]",	"[!a]",	  "[!b]",
-		"[a-c]", "\\*",		"\\a",	 "\xc3", "**", "{a,b}", "{a,}",	  "{a/b,b}",
-		"{*,b}", "{a,b{a,/b}}", "[!-~]", "c",	 "a*", "*b",	"{**,a}",
+		"a",     "b",           "ab",    "*",    "?",  "[ab]",  "[!a]",   "[!b]",
+		"[a-c]", "\\*",         "\\a",   "\xc3", "**", "{a,b}", "{a,}",   "{a/b,b}",
+		"{*,b}", "{a,b{a,/b}}", "[!-~]", "c",    "a*", "*b",    "{**,a}",
 	};
 	const char *piece = pieces[rnd(sizeof(pieces) / sizeof(*pieces))];
 
@@ -307,8 +307,7 @@ static size_t random_rules(struct rule *rules, size_t max)
  * ---- The automaton grants what the rules do
  */
 
-static void check_name(const struct dfa *dfa, const struct rule *rules, size_t n, const char *name,
-		       size_t length)
+static void check_name(const struct dfa *dfa, const struct rule *rules, size_t n, const char *name, size_t length)
 {
 	const struct obmon_dfa_accept expected = naive_accept(rules, n, name, length);
 	const struct obmon_dfa_accept *accept = dfa_accept(dfa, dfa_walk(dfa, dfa->start, name, length));
@@ -318,9 +317,9 @@ static void check_name(const struct dfa *dfa, const struct rule *rules, size_t n
 	if (accept && memcmp(accept, &expected, sizeof(expected)) == 0)
 		return;
 	print_rules(rules, n);
-	fail_msg("'%.*s': expected rights 0x%x rules %u %u, got 0x%x %u %u", (int)length, name,
-		 expected.rights, expected.rule[0], expected.rule[1], accept ? accept->rights : 0,
-		 accept ? accept->rule[0] : 0, accept ? accept->rule[1] : 0);
+	fail_msg("'%.*s': expected rights 0x%x rules %u %u, got 0x%x %u %u", (int)length, name, expected.rights,
+		 expected.rule[0], expected.rule[1], accept ? accept->rights : 0, accept ? accept->rule[0] : 0,
+		 accept ? accept->rule[1] : 0);
 }
 
 static void test_random_rules(void **state)
@@ -415,8 +414,8 @@ static void test_moves(void **state)
 		set_rule(&rule, cases[i].pattern, cases[i].prefix, cases[i].skip, READ, 1);
 		compile_rules(&dfa, &rule, 1);
 		if ((rights_on(&dfa, cases[i].name) == READ) != cases[i].granted)
-			fail_msg("'%s' without '%s' at '%s': wrong about '%s'", cases[i].pattern,
-				 cases[i].skip, cases[i].prefix, cases[i].name);
+			fail_msg("'%s' without '%s' at '%s': wrong about '%s'", cases[i].pattern, cases[i].skip,
+				 cases[i].prefix, cases[i].name);
 		dfa_clear(&dfa);
 		clear_rules(&rule, 1);
 	}
@@ -556,8 +555,7 @@ static bool table_init(struct table *table, const struct dfa *dfa)
 	table_find(table, dfa->start);
 	for (uint32_t i = 0; i < table->n; i++) {
 		for (uint32_t cls = 0; cls < table->n_classes; cls++)
-			table->step[i][cls] =
-				table_find(table, dfa_walk(dfa, table->id[i], &byte_of[cls], 1));
+			table->step[i][cls] = table_find(table, dfa_walk(dfa, table->id[i], &byte_of[cls], 1));
 	}
 	return true;
 }
@@ -593,8 +591,7 @@ static uint32_t moore(const struct table *table, uint32_t *class_of, uint32_t n_
 	}
 }
 
-static uint32_t initial_classes(const struct table *table, const struct dfa *dfa, bool rules,
-				uint32_t *class_of)
+static uint32_t initial_classes(const struct table *table, const struct dfa *dfa, bool rules, uint32_t *class_of)
 {
 	uint32_t n = 0;
 
@@ -605,8 +602,7 @@ static uint32_t initial_classes(const struct table *table, const struct dfa *dfa
 		for (j = 0; j < i; j++) {
 			const struct obmon_dfa_accept *other = dfa_accept(dfa, table->id[j]);
 
-			if (effective(rights_of(dfa, table->id[i])) !=
-			    effective(rights_of(dfa, table->id[j])))
+			if (effective(rights_of(dfa, table->id[i])) != effective(rights_of(dfa, table->id[j])))
 				continue;
 			if (!rules || mine == other || (mine && other && !memcmp(mine, other, sizeof(*mine))))
 				break;
@@ -734,8 +730,8 @@ static void test_layout(void **state)
 	for (size_t i = 0; i < 40; i++) {
 		char text[96];
 
-		snprintf(text, sizeof(text), "/r%zu/**/[!%c]*%c%c?.{py,so}", i, 'a' + (int)i % 26,
-			 'a' + (int)i % 24, 'b' + (int)i % 22);
+		snprintf(text, sizeof(text), "/r%zu/**/[!%c]*%c%c?.{py,so}", i, 'a' + (int)i % 26, 'a' + (int)i % 24,
+			 'b' + (int)i % 22);
 		set_rule(&rules[i], text, "", "", READ, (uint32_t)i + 1);
 	}
 	compile_rules(&dfa, rules, 40);
@@ -834,8 +830,7 @@ static void large_rule(struct rule *rule, uint32_t i)
 		snprintf(text, sizeof(text), "/a/{b,c}/%05u-[0-9]*.log", i);
 		break;
 	default:
-		snprintf(text, sizeof(text), "/usr/share/component-%05u/assets/file-%05u.dat", i,
-			 i * 7919 % 100000);
+		snprintf(text, sizeof(text), "/usr/share/component-%05u/assets/file-%05u.dat", i, i * 7919 % 100000);
 	}
 	set_rule(rule, text, "", "", OBMON_RIGHT_BIT(i % 3), i + 1);
 }
@@ -868,8 +863,7 @@ static void test_many_rules(void **state)
 /*
  * Compile with the default limits; it must be refused soon, in the name of rule @expected unless that is 0.
  */
-static void check_refused(const struct rule *rules, size_t n, const struct dfa_limits *limits,
-			  uint32_t expected)
+static void check_refused(const struct rule *rules, size_t n, const struct dfa_limits *limits, uint32_t expected)
 {
 	struct dfa_builder *builder = dfa_builder_new(limits);
 	const double start = cpu_seconds();

@@ -39,6 +39,7 @@ static void test_errno(void **state)
 
 static void test_location(void **state)
 {
+	/* clang-format off */
 	static const struct {
 		struct obmon_location where;
 		const char *message;
@@ -48,6 +49,7 @@ static void test_location(void **state)
 		{ { NULL, 0, 0 }, "bad" },		     { { NULL, 0, 5 }, "column 5: bad" },
 		{ { NULL, 2, 0 }, "line 2: bad" },	     { { NULL, 2, 5 }, "line 2, column 5: bad" },
 	};
+	/* clang-format on */
 	struct obmon_error err;
 
 	(void)state;
@@ -62,6 +64,7 @@ static void test_location(void **state)
 
 static void test_escapes(void **state)
 {
+	/* clang-format off */
 	static const struct {
 		const char *raw, *message;
 	} cases[] = {
@@ -78,6 +81,7 @@ static void test_escapes(void **state)
 		{ "\xc3(", "\\xc3(" },
 		{ "", "" },
 	};
+	/* clang-format on */
 	struct obmon_error err;
 
 	(void)state;
@@ -150,9 +154,8 @@ static void test_exit_status(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_plain),	     cmocka_unit_test(test_errno),
-		cmocka_unit_test(test_location),     cmocka_unit_test(test_escapes),
-		cmocka_unit_test(test_cut),	     cmocka_unit_test(test_quotes_itself),
+		cmocka_unit_test(test_plain),       cmocka_unit_test(test_errno), cmocka_unit_test(test_location),
+		cmocka_unit_test(test_escapes),     cmocka_unit_test(test_cut),   cmocka_unit_test(test_quotes_itself),
 		cmocka_unit_test(test_exit_status),
 	};
 

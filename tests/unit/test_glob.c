@@ -38,6 +38,7 @@ static bool matches(const char *text, const char *base, const char *path)
 
 static void test_matches(void **state)
 {
+	/* clang-format off */
 	static const struct {
 		const char *pattern, *path;
 		bool match;
@@ -92,12 +93,12 @@ static void test_matches(void **state)
 		{ "/\\[a]", "/[a]", true }, { "/\\?", "/?", true }, { "/a\nb", "/a\nb", true },
 		{ "/\xc3\xa9*", "/\xc3\xa9t\xc3\xa9", true },
 	};
+	/* clang-format on */
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		if (matches(cases[i].pattern, NULL, cases[i].path) != cases[i].match)
-			fail_msg("'%s' on '%s': expected %d", cases[i].pattern, cases[i].path,
-				 cases[i].match);
+			fail_msg("'%s' on '%s': expected %d", cases[i].pattern, cases[i].path, cases[i].match);
 	}
 }
 
@@ -125,6 +126,7 @@ static void test_relative(void **state)
 
 static void test_errors(void **state)
 {
+	/* clang-format off */
 	static const struct {
 		const char *pattern;
 		unsigned int column; /* in the pattern, from 1 */
@@ -147,6 +149,7 @@ static void test_errors(void **state)
 		{ "{a,/b}", 1, "some alternatives" }, { "{/a,b}", 1, "some alternatives" },
 		{ "{,a}/b", 1, "some alternatives" },
 	};
+	/* clang-format on */
 	struct obmon_error err;
 	struct glob glob;
 
@@ -163,8 +166,7 @@ static void test_errors(void **state)
 		assert_null(glob.alternatives);
 		snprintf(head, sizeof(head), "m.yaml:7:%u: ", 19 + cases[i].column);
 		if (strncmp(err.message, head, strlen(head)) != 0 || !strstr(err.message, cases[i].says))
-			fail_msg("'%s': expected %s...%s, got %s", cases[i].pattern, head, cases[i].says,
-				 err.message);
+			fail_msg("'%s': expected %s...%s, got %s", cases[i].pattern, head, cases[i].says, err.message);
 		/* and without columns */
 		assert_int_equal(glob_parse(&glob, cases[i].pattern, length, base, NULL, &err), -1);
 		snprintf(head, sizeof(head), "(at byte %u of the pattern)", cases[i].column);
@@ -255,6 +257,7 @@ static void test_long_pattern_in_error(void **state)
 
 static void test_literal(void **state)
 {
+	/* clang-format off */
 	static const struct {
 		const char *pattern;
 		size_t literal;
@@ -263,6 +266,7 @@ static void test_literal(void **state)
 		{ "/**", 0 }, { "/a/**", 2 }, { "/a/**/b", 2 }, { "/a/b?/c", 2 }, { "/a/[*]", 4 },
 		{ "/a/[ab]", 2 }, { "/**/a", 0 }, { "/a/lib**.so", 2 },
 	};
+	/* clang-format on */
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
@@ -278,6 +282,7 @@ static void test_literal(void **state)
 /* Listings are compared by what they match. */
 static void test_listing(void **state)
 {
+	/* clang-format off */
 	static const struct {
 		const char *pattern;
 		size_t n;
@@ -305,6 +310,7 @@ static void test_listing(void **state)
 		{ "/a/*x**y", 2, "/a /a/zx /a/x/b", "/ /a/z" },
 		{ "/a/*/**", 2, "/a /a/b /a/b/c", "/" },
 	};
+	/* clang-format on */
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {

@@ -24,11 +24,11 @@
 #define LIST OBMON_RIGHT_BIT(OBMON_RIGHT_LIST)
 
 static struct mount mount_items[] = {
-	{.id = 1, .dev = DEV(8, 1), .root = "/", .point = "/", .type = "ext4"},
-	{.id = 2, .dev = DEV(8, 2), .root = "/", .point = "/home", .type = "ext4"},
-	{.id = 3, .dev = DEV(0, 30), .root = "/sub", .point = "/tmp", .type = "tmpfs"},
+	{ .id = 1, .dev = DEV(8, 1), .root = "/", .point = "/", .type = "ext4" },
+	{ .id = 2, .dev = DEV(8, 2), .root = "/", .point = "/home", .type = "ext4" },
+	{ .id = 3, .dev = DEV(0, 30), .root = "/sub", .point = "/tmp", .type = "tmpfs" },
 };
-static const struct mounts mounts = {mount_items, ARRAY_SIZE(mount_items)};
+static const struct mounts mounts = { mount_items, ARRAY_SIZE(mount_items) };
 
 static const struct trace trace = {
 	.trace_id = "0123456789abcdef0123456789abcdef",
@@ -63,7 +63,7 @@ struct names {
 
 static struct obmon_event *make_event(const struct obmon_event *header, const struct names *names)
 {
-	const char *const parts[] = {names->object, names->second, names->exe};
+	const char *const parts[] = { names->object, names->second, names->exe };
 	size_t lengths[3], total = 0, i;
 	struct obmon_event *event;
 	char *out;
@@ -175,11 +175,37 @@ static void check_round_trip(json_t *record)
 
 /* The keys of docs: present in each record of an event, whatever its verdict. */
 static const char *const keys[] = {
-	"time", "event", "run_id", "seq", "correlation_id", "trace_id", "span_id", "error.class", "error.code",
-	"error.errno", "capability.type", "capability.resource", "capability.state", "capability.rule",
-	"capability.grant", "layer", "hook", "executor", "mode", "count", "process.pid", "process.ppid", "process.uid",
-	"process.comm", "process.exe", "cgroup.id", "cgroup.path", "policy.digest", "component.name",
-	"component.version", "component.uuid",
+	"time",
+	"event",
+	"run_id",
+	"seq",
+	"correlation_id",
+	"trace_id",
+	"span_id",
+	"error.class",
+	"error.code",
+	"error.errno",
+	"capability.type",
+	"capability.resource",
+	"capability.state",
+	"capability.rule",
+	"capability.grant",
+	"layer",
+	"hook",
+	"executor",
+	"mode",
+	"count",
+	"process.pid",
+	"process.ppid",
+	"process.uid",
+	"process.comm",
+	"process.exe",
+	"cgroup.id",
+	"cgroup.path",
+	"policy.digest",
+	"component.name",
+	"component.version",
+	"component.uuid",
 };
 
 static void check_keys(json_t *record)
@@ -192,7 +218,7 @@ static void check_keys(json_t *record)
 
 static void test_every_value(void **state)
 {
-	json_t *record = make_record(&denied_read, &(struct names){"/etc/shadow", NULL, "/usr/bin/cat"});
+	json_t *record = make_record(&denied_read, &(struct names){ "/etc/shadow", NULL, "/usr/bin/cat" });
 
 	(void)state;
 	check_keys(record);
@@ -236,7 +262,7 @@ static void test_every_value(void **state)
 /* What isn't known is null, and its key is there all the same. */
 static void test_null_is_never_omitted(void **state)
 {
-	struct obmon_event *event = make_event(&denied_read, &(struct names){"/x", NULL, NULL});
+	struct obmon_event *event = make_event(&denied_read, &(struct names){ "/x", NULL, NULL });
 	struct record_context bare = context;
 	json_t *record;
 
@@ -254,7 +280,7 @@ static void test_null_is_never_omitted(void **state)
 	check_text(record, "capability.rule", NULL);
 	json_decref(record);
 	/* Metadata that is silent. */
-	bare.component = &(struct metadata){0};
+	bare.component = &(struct metadata){ 0 };
 	record = record_event(&bare, event);
 	assert_non_null(record);
 	check_keys(record);
@@ -271,26 +297,26 @@ static void test_verdicts(void **state)
 		uint32_t missing;
 		const char *event, *class, *code, *errno_name, *cap_state, *type, *grant, *reason;
 	} cases[] = {
-		{OBMON_VERDICT_DENIED, 0, -13, READ, "capability.denied", "CapabilityError",
-		 "OBMON_CAPABILITY_DENIED", "EACCES", "denied", "FILE_READ", "FILE_READ:/a", NULL},
-		{OBMON_VERDICT_DENIED, 0, -13, WRITE, "capability.denied", "CapabilityError",
-		 "OBMON_CAPABILITY_DENIED", "EACCES", "denied", "FILE_WRITE", "FILE_WRITE:/a", NULL},
-		{OBMON_VERDICT_DENIED, 0, -13, EXEC, "capability.denied", "ExternalCommandError",
-		 "OBMON_CAPABILITY_DENIED", "EACCES", "denied", "EXTERNAL_COMMAND", "EXTERNAL_COMMAND:/a", NULL},
-		{OBMON_VERDICT_DENIED, 0, -13, LOAD, "capability.denied", "CapabilityError",
-		 "OBMON_CAPABILITY_DENIED", "EACCES", "denied", "LIBRARY_LOAD", "LIBRARY_LOAD:/a", NULL},
-		{OBMON_VERDICT_DENIED, 0, -13, LIST, "capability.denied", "CapabilityError",
-		 "OBMON_CAPABILITY_DENIED", "EACCES", "denied", "FILE_READ", "FILE_READ:/a", NULL},
-		{OBMON_VERDICT_AUDITED, 0, 0, READ, "capability.denied", "CapabilityError",
-		 "OBMON_CAPABILITY_DENIED", NULL, "audited", "FILE_READ", "FILE_READ:/a", NULL},
-		{OBMON_VERDICT_GUARD, 0, -13, 0, "guard.denied", "SandboxViolationError", "OBMON_GUARD_DENIED",
-		 "EACCES", "denied", NULL, NULL, NULL},
-		{OBMON_VERDICT_FAILURE, OBMON_FAIL_NAME_TOO_LONG, -13, 0, "capability.denied", "SecurityError",
-		 "OBMON_DECISION_FAILED", "EACCES", "denied", NULL, NULL, "name_too_long"},
-		{OBMON_VERDICT_FAILURE, OBMON_FAIL_NO_ROOM, -13, 0, "capability.denied", "SecurityError",
-		 "OBMON_DECISION_FAILED", "EACCES", "denied", NULL, NULL, "no_room"},
-		{OBMON_VERDICT_FAILURE, 200, -13, 0, "capability.denied", "SecurityError", "OBMON_DECISION_FAILED",
-		 "EACCES", "denied", NULL, NULL, "unknown"},
+		{ OBMON_VERDICT_DENIED, 0, -13, READ, "capability.denied", "CapabilityError", "OBMON_CAPABILITY_DENIED",
+		  "EACCES", "denied", "FILE_READ", "FILE_READ:/a", NULL },
+		{ OBMON_VERDICT_DENIED, 0, -13, WRITE, "capability.denied", "CapabilityError",
+		  "OBMON_CAPABILITY_DENIED", "EACCES", "denied", "FILE_WRITE", "FILE_WRITE:/a", NULL },
+		{ OBMON_VERDICT_DENIED, 0, -13, EXEC, "capability.denied", "ExternalCommandError",
+		  "OBMON_CAPABILITY_DENIED", "EACCES", "denied", "EXTERNAL_COMMAND", "EXTERNAL_COMMAND:/a", NULL },
+		{ OBMON_VERDICT_DENIED, 0, -13, LOAD, "capability.denied", "CapabilityError", "OBMON_CAPABILITY_DENIED",
+		  "EACCES", "denied", "LIBRARY_LOAD", "LIBRARY_LOAD:/a", NULL },
+		{ OBMON_VERDICT_DENIED, 0, -13, LIST, "capability.denied", "CapabilityError", "OBMON_CAPABILITY_DENIED",
+		  "EACCES", "denied", "FILE_READ", "FILE_READ:/a", NULL },
+		{ OBMON_VERDICT_AUDITED, 0, 0, READ, "capability.denied", "CapabilityError", "OBMON_CAPABILITY_DENIED",
+		  NULL, "audited", "FILE_READ", "FILE_READ:/a", NULL },
+		{ OBMON_VERDICT_GUARD, 0, -13, 0, "guard.denied", "SandboxViolationError", "OBMON_GUARD_DENIED",
+		  "EACCES", "denied", NULL, NULL, NULL },
+		{ OBMON_VERDICT_FAILURE, OBMON_FAIL_NAME_TOO_LONG, -13, 0, "capability.denied", "SecurityError",
+		  "OBMON_DECISION_FAILED", "EACCES", "denied", NULL, NULL, "name_too_long" },
+		{ OBMON_VERDICT_FAILURE, OBMON_FAIL_NO_ROOM, -13, 0, "capability.denied", "SecurityError",
+		  "OBMON_DECISION_FAILED", "EACCES", "denied", NULL, NULL, "no_room" },
+		{ OBMON_VERDICT_FAILURE, 200, -13, 0, "capability.denied", "SecurityError", "OBMON_DECISION_FAILED",
+		  "EACCES", "denied", NULL, NULL, "unknown" },
 	};
 	size_t i;
 
@@ -303,7 +329,7 @@ static void test_verdicts(void **state)
 		header.failure = cases[i].failure;
 		header.error = cases[i].error;
 		header.missing = cases[i].missing;
-		record = make_record(&header, &(struct names){"/a", NULL, "/usr/bin/cat"});
+		record = make_record(&header, &(struct names){ "/a", NULL, "/usr/bin/cat" });
 		check_keys(record);
 		check_text(record, "event", cases[i].event);
 		check_text(record, "error.class", cases[i].class);
@@ -337,13 +363,13 @@ static void test_every_hook_has_a_name(void **state)
 		json_t *record;
 
 		header.hook = (uint16_t)hook;
-		record = make_record(&header, &(struct names){"/a", NULL, NULL});
+		record = make_record(&header, &(struct names){ "/a", NULL, NULL });
 		check_keys(record);
 		check_text(record, "hook", names[hook]);
 		json_decref(record);
 	}
 	header.hook = OBMON_HOOK_MAX;
-	json_decref(make_record(&header, &(struct names){"/a", NULL, NULL}));
+	json_decref(make_record(&header, &(struct names){ "/a", NULL, NULL }));
 }
 
 /* A rename that wants two grants names both; the first also stands where readers of one look. */
@@ -356,7 +382,7 @@ static void test_rename(void **state)
 	header.hook = OBMON_HOOK_PATH_RENAME;
 	header.missing = header.missing2 = WRITE;
 	header.dev2 = DEV(8, 2);
-	record = make_record(&header, &(struct names){"/srv/old", "/new", "/bin/mv"});
+	record = make_record(&header, &(struct names){ "/srv/old", "/new", "/bin/mv" });
 	check_keys(record);
 	check_text(record, "capability.resource", "/srv/old");
 	check_text(record, "capability.grant", "FILE_WRITE:/srv/old");
@@ -372,7 +398,7 @@ static void test_rename(void **state)
 
 	/* Wanting on the second name only, that one is the capability. */
 	header.missing = 0;
-	record = make_record(&header, &(struct names){"/srv/old", "/new", "/bin/mv"});
+	record = make_record(&header, &(struct names){ "/srv/old", "/new", "/bin/mv" });
 	check_text(record, "capability.resource", "/home/new");
 	assert_null(json_object_get(record, "capabilities"));
 	json_decref(record);
@@ -380,7 +406,7 @@ static void test_rename(void **state)
 	/* Several rights on one name. */
 	header.missing = READ | EXEC;
 	header.missing2 = 0;
-	record = make_record(&header, &(struct names){"/srv/old", "/new", "/bin/mv"});
+	record = make_record(&header, &(struct names){ "/srv/old", "/new", "/bin/mv" });
 	assert_int_equal(json_array_size(at(record, "capabilities")), 2);
 	check_text(json_array_get(at(record, "capabilities"), 0), "type", "FILE_READ");
 	check_text(json_array_get(at(record, "capabilities"), 1), "type", "EXTERNAL_COMMAND");
@@ -400,7 +426,7 @@ static void test_exdev(void **state)
 	header.missing2 = READ;
 	header.dev2 = DEV(8, 1);
 	header.error = -18;
-	record = make_record(&header, &(struct names){"/a", "/b", NULL});
+	record = make_record(&header, &(struct names){ "/a", "/b", NULL });
 	check_keys(record);
 	check_text(record, "error.errno", "EXDEV");
 	check_text(record, "capability.resource", "/b");
@@ -408,7 +434,7 @@ static void test_exdev(void **state)
 
 	/* For a directory no single grant would have been enough, so none is proposed. */
 	header.directory = 1;
-	record = make_record(&header, &(struct names){"/a", "/b", NULL});
+	record = make_record(&header, &(struct names){ "/a", "/b", NULL });
 	check_text(record, "capability.grant", NULL);
 	json_decref(record);
 }
@@ -416,7 +442,7 @@ static void test_exdev(void **state)
 static void check_b64(json_t *capability, const char *bytes)
 {
 	const char *text = json_string_value(at(capability, "resource_b64"));
-	unsigned char decoded[1024] = {0};
+	unsigned char decoded[1024] = { 0 };
 	size_t length = strlen(bytes);
 
 	assert_non_null(text);
@@ -431,20 +457,20 @@ static void test_names_that_are_no_utf8(void **state)
 	static const struct {
 		const char *name, *text;
 	} cases[] = {
-		{"/\xff", "/\xef\xbf\xbd"},
-		{"/a\xffz", "/a\xef\xbf\xbdz"},
-		{"/\xc3", "/\xef\xbf\xbd"},
-		{"/\xe2\x82", "/\xef\xbf\xbd\xef\xbf\xbd"},
-		{"/\xc0\xaf", "/\xef\xbf\xbd\xef\xbf\xbd"},			/* overlong */
-		{"/\xed\xa0\x80", "/\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"}, /* a surrogate */
-		{"/\xf4\x90\x80\x80", "/\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
-		{"/\xc3\xa9\xff\xc3\xa9", "/\xc3\xa9\xef\xbf\xbd\xc3\xa9"},
+		{ "/\xff", "/\xef\xbf\xbd" },
+		{ "/a\xffz", "/a\xef\xbf\xbdz" },
+		{ "/\xc3", "/\xef\xbf\xbd" },
+		{ "/\xe2\x82", "/\xef\xbf\xbd\xef\xbf\xbd" },
+		{ "/\xc0\xaf", "/\xef\xbf\xbd\xef\xbf\xbd" },                 /* overlong */
+		{ "/\xed\xa0\x80", "/\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" }, /* a surrogate */
+		{ "/\xf4\x90\x80\x80", "/\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" },
+		{ "/\xc3\xa9\xff\xc3\xa9", "/\xc3\xa9\xef\xbf\xbd\xc3\xa9" },
 	};
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
-		json_t *record = make_record(&denied_read, &(struct names){cases[i].name, NULL, cases[i].name});
+		json_t *record = make_record(&denied_read, &(struct names){ cases[i].name, NULL, cases[i].name });
 
 		check_keys(record);
 		check_text(record, "capability.resource", cases[i].text);
@@ -458,14 +484,14 @@ static void test_names_that_are_no_utf8(void **state)
 static void test_names_of_all_bytes(void **state)
 {
 	static const char *const good[] = {
-		"/caf\xc3\xa9", "/\xf0\x9f\x98\x80", "/line\nfeed", "/\x01\x1b[31m", "/quote\"back\\slash", "/\x7f",
-		"/\xef\xbf\xbd",
+		"/caf\xc3\xa9", "/\xf0\x9f\x98\x80", "/line\nfeed", "/\x01\x1b[31m", "/quote\"back\\slash",
+		"/\x7f",        "/\xef\xbf\xbd",
 	};
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < ARRAY_SIZE(good); i++) {
-		json_t *record = make_record(&denied_read, &(struct names){good[i], NULL, NULL});
+		json_t *record = make_record(&denied_read, &(struct names){ good[i], NULL, NULL });
 
 		check_text(record, "capability.resource", good[i]);
 		assert_null(json_object_get(at(record, "capability"), "resource_b64"));
@@ -484,10 +510,10 @@ static void test_long_names(void **state)
 	memset(name, 'a', OBMON_NAME_MAX);
 	name[0] = '/';
 	name[OBMON_NAME_MAX] = '\0';
-	record = make_record(&denied_read, &(struct names){name, name, NULL});
+	record = make_record(&denied_read, &(struct names){ name, name, NULL });
 	check_text(record, "capability.resource", name);
 	json_decref(record);
-	line = make_line(&denied_read, &(struct names){name, NULL, NULL});
+	line = make_line(&denied_read, &(struct names){ name, NULL, NULL });
 	assert_non_null(strstr(line, name));
 }
 
@@ -521,24 +547,24 @@ static void test_grants_grant(void **state)
 		const char *name, *path;
 		bool needed;
 	} cases[] = {
-		{DEV(8, 1), "/etc/shadow", "/etc/shadow", true},
-		{DEV(8, 1), "/", "/", true},
-		{DEV(8, 1), "/a*b?c[d]e{f,g}h\\i!j^k~", "/a*b?c[d]e{f,g}h\\i!j^k~", true},
-		{DEV(8, 1), "/**", "/**", true},
-		{DEV(8, 1), "/a,b", "/a,b", true},
-		{DEV(8, 1), "/x{uses=1}", "/x{uses=1}", true},
-		{DEV(8, 1), "/a: b=c", "/a: b=c", true},
-		{DEV(8, 1), "/ a", "/ a", true},
-		{DEV(8, 1), "/a ", "/a ", true},
-		{DEV(8, 1), "/...", "/...", true},
-		{DEV(8, 1), "/caf\xc3\xa9", "/caf\xc3\xa9", true},
-		{DEV(0, 30), "/sub/x", "/tmp/x", true},
-		{DEV(8, 1), "/line\nfeed", "/line\nfeed", false},
-		{DEV(8, 1), "/\x7f", "/\x7f", false},
-		{DEV(8, 1), "/\xff", "/\xff", false},
-		{DEV(8, 1), "/\xe2\x82", "/\xe2\x82", false},
+		{ DEV(8, 1), "/etc/shadow", "/etc/shadow", true },
+		{ DEV(8, 1), "/", "/", true },
+		{ DEV(8, 1), "/a*b?c[d]e{f,g}h\\i!j^k~", "/a*b?c[d]e{f,g}h\\i!j^k~", true },
+		{ DEV(8, 1), "/**", "/**", true },
+		{ DEV(8, 1), "/a,b", "/a,b", true },
+		{ DEV(8, 1), "/x{uses=1}", "/x{uses=1}", true },
+		{ DEV(8, 1), "/a: b=c", "/a: b=c", true },
+		{ DEV(8, 1), "/ a", "/ a", true },
+		{ DEV(8, 1), "/a ", "/a ", true },
+		{ DEV(8, 1), "/...", "/...", true },
+		{ DEV(8, 1), "/caf\xc3\xa9", "/caf\xc3\xa9", true },
+		{ DEV(0, 30), "/sub/x", "/tmp/x", true },
+		{ DEV(8, 1), "/line\nfeed", "/line\nfeed", false },
+		{ DEV(8, 1), "/\x7f", "/\x7f", false },
+		{ DEV(8, 1), "/\xff", "/\xff", false },
+		{ DEV(8, 1), "/\xe2\x82", "/\xe2\x82", false },
 		/* On no mount that obmon sees. */
-		{DEV(7, 7), "/x", "/x", false},
+		{ DEV(7, 7), "/x", "/x", false },
 	};
 	size_t i, wrong = 0;
 
@@ -548,7 +574,7 @@ static void test_grants_grant(void **state)
 		json_t *record, *grant;
 
 		header.dev = cases[i].dev;
-		record = make_record(&header, &(struct names){cases[i].name, NULL, NULL});
+		record = make_record(&header, &(struct names){ cases[i].name, NULL, NULL });
 		grant = at(record, "capability.grant");
 		if (json_is_null(grant) ? cases[i].needed : !grants(json_string_value(grant), cases[i].path)) {
 			print_error("for '%s' the grant is %s\n", cases[i].name, json_string_value(grant));
@@ -568,14 +594,14 @@ static void test_objects(void **state)
 		uint64_t detail;
 		const char *name, *object, *type;
 	} cases[] = {
-		{OBMON_HOOK_FILE_OPEN, 0, DEV(8, 2), 0xef53, 0, "/u/x", "/home/u/x", "FILE_READ"},
-		{OBMON_HOOK_FILE_OPEN, 0, DEV(0, 30), 0xef53, 0, "/sub", "/tmp", "FILE_READ"},
-		{OBMON_HOOK_FILE_OPEN, 0, DEV(0, 30), 0xef53, 0, "/other", "dev:0:30:/other", "FILE_READ"},
-		{OBMON_HOOK_FILE_OPEN, 1, DEV(0, 12), 0x50495045, 0, NULL, "pipe:[99]", "FILE_READ"},
-		{OBMON_HOOK_FILE_OPEN, 1, DEV(0, 8), 0x534f434b, 0, NULL, "socket:[99]", "FILE_READ"},
-		{OBMON_HOOK_MMAP_FILE, 1, DEV(0, 1), 0x01021994, 0, "memfd:x", "memfd:x", "FILE_READ"},
-		{OBMON_HOOK_FILE_OPEN, 1, DEV(0, 13), 0x09041934, 0, NULL, "inode:[99]", "FILE_READ"},
-		{OBMON_HOOK_TASK_KILL, 1, 0, 0, 4194303, NULL, "pid:4194303", NULL},
+		{ OBMON_HOOK_FILE_OPEN, 0, DEV(8, 2), 0xef53, 0, "/u/x", "/home/u/x", "FILE_READ" },
+		{ OBMON_HOOK_FILE_OPEN, 0, DEV(0, 30), 0xef53, 0, "/sub", "/tmp", "FILE_READ" },
+		{ OBMON_HOOK_FILE_OPEN, 0, DEV(0, 30), 0xef53, 0, "/other", "dev:0:30:/other", "FILE_READ" },
+		{ OBMON_HOOK_FILE_OPEN, 1, DEV(0, 12), 0x50495045, 0, NULL, "pipe:[99]", "FILE_READ" },
+		{ OBMON_HOOK_FILE_OPEN, 1, DEV(0, 8), 0x534f434b, 0, NULL, "socket:[99]", "FILE_READ" },
+		{ OBMON_HOOK_MMAP_FILE, 1, DEV(0, 1), 0x01021994, 0, "memfd:x", "memfd:x", "FILE_READ" },
+		{ OBMON_HOOK_FILE_OPEN, 1, DEV(0, 13), 0x09041934, 0, NULL, "inode:[99]", "FILE_READ" },
+		{ OBMON_HOOK_TASK_KILL, 1, 0, 0, 4194303, NULL, "pid:4194303", NULL },
 	};
 	size_t i;
 
@@ -593,7 +619,7 @@ static void test_objects(void **state)
 			header.missing = 0;
 		}
 		header.detail = cases[i].detail;
-		record = make_record(&header, &(struct names){cases[i].name, NULL, "/usr/bin/cat"});
+		record = make_record(&header, &(struct names){ cases[i].name, NULL, "/usr/bin/cat" });
 		check_keys(record);
 		check_text(record, "capability.resource", cases[i].object);
 		check_text(record, "capability.type", cases[i].type);
@@ -614,7 +640,7 @@ static void test_sockets(void **state)
 	header.nameless = 1;
 	header.missing = 0;
 	header.detail = (uint64_t)AF_INET6 << 32 | SOCK_DGRAM << 16 | 17;
-	record = make_record(&header, &(struct names){NULL, NULL, "/usr/bin/curl"});
+	record = make_record(&header, &(struct names){ NULL, NULL, "/usr/bin/curl" });
 	check_keys(record);
 	check_text(record, "capability.type", "NETWORK_CONNECT");
 	check_text(record, "capability.resource", "socket:family=10,type=2,protocol=17");
@@ -634,7 +660,7 @@ static void test_large_numbers(void **state)
 	header.uid = 4294967294;
 	header.gid = 4294967295;
 	header.pid = 4194304;
-	record = make_record(&header, &(struct names){"/a", NULL, NULL});
+	record = make_record(&header, &(struct names){ "/a", NULL, NULL });
 	check_number(record, "seq", (json_int_t)1 << 40);
 	check_number(record, "process.uid", 4294967294);
 	check_number(record, "process.gid", 4294967295);
@@ -651,11 +677,11 @@ static void test_comm(void **state)
 	(void)state;
 	/* As long as it gets, not NUL-ended, and no UTF-8: a comm is whatever prctl(2) was told. */
 	memcpy(header.comm, "0123456789abcd\xff\n", sizeof(header.comm));
-	record = make_record(&header, &(struct names){"/a", NULL, NULL});
+	record = make_record(&header, &(struct names){ "/a", NULL, NULL });
 	check_text(record, "process.comm", "0123456789abcd\xef\xbf\xbd\n");
 	check_round_trip(record);
 	json_decref(record);
-	line = make_line(&header, &(struct names){"/a", NULL, NULL});
+	line = make_line(&header, &(struct names){ "/a", NULL, NULL });
 	assert_non_null(strstr(line, "0123456789abcd\\xff\\x0a[812]"));
 }
 
@@ -667,17 +693,17 @@ static void test_record_kind(void **state)
 		uint32_t missing, missing2;
 		const char *kind;
 	} cases[] = {
-		{OBMON_VERDICT_DENIED, OBMON_HOOK_FILE_OPEN, READ, 0, "FILE_READ"},
-		{OBMON_VERDICT_DENIED, OBMON_HOOK_FILE_OPEN, LIST, 0, "FILE_READ"},
-		{OBMON_VERDICT_DENIED, OBMON_HOOK_FILE_OPEN, WRITE, 0, "FILE_WRITE"},
-		{OBMON_VERDICT_DENIED, OBMON_HOOK_FILE_OPEN, EXEC, 0, "EXTERNAL_COMMAND"},
-		{OBMON_VERDICT_AUDITED, OBMON_HOOK_MMAP_FILE, LOAD, 0, "LIBRARY_LOAD"},
-		{OBMON_VERDICT_DENIED, OBMON_HOOK_PATH_RENAME, 0, WRITE, "FILE_WRITE"},
-		{OBMON_VERDICT_DENIED, OBMON_HOOK_PATH_RENAME, READ, WRITE, "FILE_READ"},
-		{OBMON_VERDICT_DENIED, OBMON_HOOK_SOCKET_CREATE, 0, 0, "NETWORK_CONNECT"},
-		{OBMON_VERDICT_GUARD, OBMON_HOOK_TASK_ALLOC, 0, 0, "GUARD"},
-		{OBMON_VERDICT_GUARD, OBMON_HOOK_FILE_OPEN, READ, 0, "GUARD"},
-		{OBMON_VERDICT_FAILURE, OBMON_HOOK_FILE_OPEN, READ, 0, "FAILURE"},
+		{ OBMON_VERDICT_DENIED, OBMON_HOOK_FILE_OPEN, READ, 0, "FILE_READ" },
+		{ OBMON_VERDICT_DENIED, OBMON_HOOK_FILE_OPEN, LIST, 0, "FILE_READ" },
+		{ OBMON_VERDICT_DENIED, OBMON_HOOK_FILE_OPEN, WRITE, 0, "FILE_WRITE" },
+		{ OBMON_VERDICT_DENIED, OBMON_HOOK_FILE_OPEN, EXEC, 0, "EXTERNAL_COMMAND" },
+		{ OBMON_VERDICT_AUDITED, OBMON_HOOK_MMAP_FILE, LOAD, 0, "LIBRARY_LOAD" },
+		{ OBMON_VERDICT_DENIED, OBMON_HOOK_PATH_RENAME, 0, WRITE, "FILE_WRITE" },
+		{ OBMON_VERDICT_DENIED, OBMON_HOOK_PATH_RENAME, READ, WRITE, "FILE_READ" },
+		{ OBMON_VERDICT_DENIED, OBMON_HOOK_SOCKET_CREATE, 0, 0, "NETWORK_CONNECT" },
+		{ OBMON_VERDICT_GUARD, OBMON_HOOK_TASK_ALLOC, 0, 0, "GUARD" },
+		{ OBMON_VERDICT_GUARD, OBMON_HOOK_FILE_OPEN, READ, 0, "GUARD" },
+		{ OBMON_VERDICT_FAILURE, OBMON_HOOK_FILE_OPEN, READ, 0, "FAILURE" },
 	};
 	size_t i;
 
@@ -701,21 +727,23 @@ static void test_human(void **state)
 		const char *name, *second;
 		const char *line;
 	} cases[] = {
-		{OBMON_VERDICT_DENIED, 0, OBMON_HOOK_FILE_OPEN, "/etc/shadow", NULL,
-		 "denied FILE_READ /etc/shadow (file_open by cat[812])"},
-		{OBMON_VERDICT_AUDITED, 0, OBMON_HOOK_FILE_OPEN, "/etc/shadow", NULL,
-		 "would deny FILE_READ /etc/shadow (file_open by cat[812])"},
-		{OBMON_VERDICT_GUARD, 0, OBMON_HOOK_FILE_OPEN, "/x", NULL, "denied GUARD /x (file_open by cat[812])"},
-		{OBMON_VERDICT_DENIED, 0, OBMON_HOOK_PATH_RENAME, "/a", "/b",
-		 "denied FILE_READ /a -> /b (path_rename by cat[812])"},
-		{OBMON_VERDICT_DENIED, 0, OBMON_HOOK_FILE_OPEN, "/caf\xc3\xa9", NULL,
-		 "denied FILE_READ /caf\xc3\xa9 (file_open by cat[812])"},
-		{OBMON_VERDICT_DENIED, 0, OBMON_HOOK_FILE_OPEN, "/\x1b[2J\n\r\t\x7f", NULL,
-		 "denied FILE_READ /\\x1b[2J\\x0a\\x0d\\x09\\x7f (file_open by cat[812])"},
-		{OBMON_VERDICT_DENIED, 0, OBMON_HOOK_FILE_OPEN, "/\xc2\x9b" "31m", NULL,
-		 "denied FILE_READ /\\xc2\\x9b31m (file_open by cat[812])"}, /* U+009B, a control: CSI */
-		{OBMON_VERDICT_DENIED, 0, OBMON_HOOK_FILE_OPEN, "/\x9b\xff\xed\xa0\x80", NULL,
-		 "denied FILE_READ /\\x9b\\xff\\xed\\xa0\\x80 (file_open by cat[812])"},
+		{ OBMON_VERDICT_DENIED, 0, OBMON_HOOK_FILE_OPEN, "/etc/shadow", NULL,
+		  "denied FILE_READ /etc/shadow (file_open by cat[812])" },
+		{ OBMON_VERDICT_AUDITED, 0, OBMON_HOOK_FILE_OPEN, "/etc/shadow", NULL,
+		  "would deny FILE_READ /etc/shadow (file_open by cat[812])" },
+		{ OBMON_VERDICT_GUARD, 0, OBMON_HOOK_FILE_OPEN, "/x", NULL, "denied GUARD /x (file_open by cat[812])" },
+		{ OBMON_VERDICT_DENIED, 0, OBMON_HOOK_PATH_RENAME, "/a", "/b",
+		  "denied FILE_READ /a -> /b (path_rename by cat[812])" },
+		{ OBMON_VERDICT_DENIED, 0, OBMON_HOOK_FILE_OPEN, "/caf\xc3\xa9", NULL,
+		  "denied FILE_READ /caf\xc3\xa9 (file_open by cat[812])" },
+		{ OBMON_VERDICT_DENIED, 0, OBMON_HOOK_FILE_OPEN, "/\x1b[2J\n\r\t\x7f", NULL,
+		  "denied FILE_READ /\\x1b[2J\\x0a\\x0d\\x09\\x7f (file_open by cat[812])" },
+		{ OBMON_VERDICT_DENIED, 0, OBMON_HOOK_FILE_OPEN,
+		  "/\xc2\x9b"
+		  "31m",
+		  NULL, "denied FILE_READ /\\xc2\\x9b31m (file_open by cat[812])" }, /* U+009B, a control: CSI */
+		{ OBMON_VERDICT_DENIED, 0, OBMON_HOOK_FILE_OPEN, "/\x9b\xff\xed\xa0\x80", NULL,
+		  "denied FILE_READ /\\x9b\\xff\\xed\\xa0\\x80 (file_open by cat[812])" },
 	};
 	size_t i;
 
@@ -728,7 +756,7 @@ static void test_human(void **state)
 		header.failure = cases[i].failure;
 		header.hook = cases[i].hook;
 		header.dev2 = DEV(8, 1);
-		line = make_line(&header, &(struct names){cases[i].name, cases[i].second, "/usr/bin/cat"});
+		line = make_line(&header, &(struct names){ cases[i].name, cases[i].second, "/usr/bin/cat" });
 		assert_string_equal(line, cases[i].line);
 		free(line);
 	}
@@ -746,7 +774,7 @@ static void test_human_never_has_control_bytes(void **state)
 		size_t i;
 
 		name[1] = (char)byte;
-		line = make_line(&denied_read, &(struct names){name, NULL, NULL});
+		line = make_line(&denied_read, &(struct names){ name, NULL, NULL });
 		for (i = 0; line[i]; i++)
 			if ((unsigned char)line[i] < 0x20 || (unsigned char)line[i] >= 0x7f)
 				fail_msg("byte %02x gets through", byte);
@@ -762,17 +790,17 @@ static void test_human_of_a_failure(void **state)
 	(void)state;
 	header.verdict = OBMON_VERDICT_FAILURE;
 	header.failure = OBMON_FAIL_NAME_RACE;
-	line = make_line(&header, &(struct names){NULL, NULL, NULL});
+	line = make_line(&header, &(struct names){ NULL, NULL, NULL });
 	assert_non_null(strstr(line, "could not decide"));
 	assert_non_null(strstr(line, "name_race"));
 	free(line);
 	header.failure = 255;
-	free(make_line(&header, &(struct names){NULL, NULL, NULL}));
+	free(make_line(&header, &(struct names){ NULL, NULL, NULL }));
 }
 
 static void test_dropped(void **state)
 {
-	static const struct seq_range ranges[] = {{3, 3}, {7, 10}};
+	static const struct seq_range ranges[] = { { 3, 3 }, { 7, 10 } };
 	json_t *record = record_dropped(&context, ranges, ARRAY_SIZE(ranges));
 
 	(void)state;
@@ -790,7 +818,7 @@ static void test_dropped(void **state)
 
 static void test_json_bytes(void **state)
 {
-	static const char with_nul[] = {'a', 0, 'b'};
+	static const char with_nul[] = { 'a', 0, 'b' };
 	json_t *text = json_bytes(with_nul, sizeof(with_nul));
 
 	(void)state;

@@ -80,7 +80,7 @@ static void make_link(const char *target, const char *name)
 static void add(struct obmon_cap_set *set, const char *text)
 {
 	const bool quiet = !strncmp(text, "quiet:", 6);
-	const struct obmon_location where = {"t.yaml", (unsigned)set->n + 1, 5};
+	const struct obmon_location where = { "t.yaml", (unsigned)set->n + 1, 5 };
 	struct obmon_capability cap;
 	struct obmon_error err;
 
@@ -102,7 +102,7 @@ static void add_all(struct obmon_cap_set *set, const char *const texts[TEXTS_MAX
 		add(set, texts[i]);
 }
 
-static const char *const nothing_never[] = {NULL};
+static const char *const nothing_never[] = { NULL };
 static const char tmpdir[] = "/tmp/obmon-test-rules-tmpdir";
 
 static void compile_set(struct dfa *dfa, struct obmon_cap_set *set, const char *search_path, const char *const *never)
@@ -137,7 +137,7 @@ struct rights_case {
 
 static void check_case(const struct rights_case *c)
 {
-	struct obmon_cap_set set = {0};
+	struct obmon_cap_set set = { 0 };
 	struct dfa dfa;
 	size_t i;
 
@@ -175,15 +175,18 @@ static void make_tree(void)
 static void test_types(void **state)
 {
 	static const struct rights_case cases[] = {
-		{{"FILE_READ:src/a.py"}, {{"src/a.py", READ}, {"src", 0}, {"src/b.txt", 0}, {"src/a.pyc", 0}, {"", 0}}},
-		{{"FILE_WRITE:src/a.py"}, {{"src/a.py", WRITE}, {"src", 0}}},
-		{{"FILE_WRITE:out/**"}, {{"out", WRITE}, {"out/x", WRITE}, {"out/x/y", WRITE}, {"", 0}, {"outer", 0}}},
-		{{"EXTERNAL_COMMAND:src/*"}, {{"src/a.py", EXEC}, {"src", 0}, {"src/sub/c.py", 0}}},
-		{{"LIBRARY_LOAD:src/**.py"}, {{"src/a.py", LOAD}, {"src/sub/c.py", LOAD}, {"src/b.txt", 0}}},
+		{ { "FILE_READ:src/a.py" },
+		  { { "src/a.py", READ }, { "src", 0 }, { "src/b.txt", 0 }, { "src/a.pyc", 0 }, { "", 0 } } },
+		{ { "FILE_WRITE:src/a.py" }, { { "src/a.py", WRITE }, { "src", 0 } } },
+		{ { "FILE_WRITE:out/**" },
+		  { { "out", WRITE }, { "out/x", WRITE }, { "out/x/y", WRITE }, { "", 0 }, { "outer", 0 } } },
+		{ { "EXTERNAL_COMMAND:src/*" }, { { "src/a.py", EXEC }, { "src", 0 }, { "src/sub/c.py", 0 } } },
+		{ { "LIBRARY_LOAD:src/**.py" },
+		  { { "src/a.py", LOAD }, { "src/sub/c.py", LOAD }, { "src/b.txt", 0 } } },
 		/* Rights add up. */
-		{{"FILE_READ:src/*", "FILE_WRITE:src/a.*", "LIBRARY_LOAD:**/a.py"},
-		 {{"src/a.py", READ | WRITE | LOAD}, {"src/b.txt", READ}, {"src/sub/c.py", 0}}},
-		{{NULL}, {{"src/a.py", 0}, {"/", 0}, {"/proc", 0}}},
+		{ { "FILE_READ:src/*", "FILE_WRITE:src/a.*", "LIBRARY_LOAD:**/a.py" },
+		  { { "src/a.py", READ | WRITE | LOAD }, { "src/b.txt", READ }, { "src/sub/c.py", 0 } } },
+		{ { NULL }, { { "src/a.py", 0 }, { "/", 0 }, { "/proc", 0 } } },
 	};
 	size_t i;
 
@@ -197,17 +200,24 @@ static void test_types(void **state)
 static void test_listing(void **state)
 {
 	static const struct rights_case cases[] = {
-		{{"FILE_READ:src/*.py"},
-		 {{"src", LIST}, {"src/a.py", READ}, {"src/b.txt", 0}, {"src/sub", 0}, {"src/sub/c.py", 0}, {"", 0}}},
-		{{"FILE_READ:src/**"},
-		 {{"src", READ | LIST}, {"src/a.py", READ | LIST}, {"src/sub", READ | LIST}, {"", 0}}},
-		{{"FILE_READ:src/*/c.py"}, {{"src", LIST}, {"src/sub", 0}, {"src/sub/c.py", READ}}},
-		{{"FILE_READ:*/sub/*.py"}, {{"", LIST}, {"src", 0}, {"src/sub", LIST}, {"src/sub/c.py", READ}}},
-		{{"FILE_READ:src/{a,b}.py"}, {{"src", 0}, {"src/a.py", READ}}},
-		{{"FILE_READ:src"}, {{"src", READ}, {"src/a.py", 0}}},
-		{{"FILE_WRITE:src/*.py"}, {{"src", 0}, {"src/a.py", WRITE}}},
-		{{"LIBRARY_LOAD:src/*.py"}, {{"src", 0}}},
-		{{"FILE_READ:/*"}, {{"/", LIST}, {"/bin/sh", 0}, {"/obmon-none", READ}, {"/obmon-none/x", 0}}},
+		{ { "FILE_READ:src/*.py" },
+		  { { "src", LIST },
+		    { "src/a.py", READ },
+		    { "src/b.txt", 0 },
+		    { "src/sub", 0 },
+		    { "src/sub/c.py", 0 },
+		    { "", 0 } } },
+		{ { "FILE_READ:src/**" },
+		  { { "src", READ | LIST }, { "src/a.py", READ | LIST }, { "src/sub", READ | LIST }, { "", 0 } } },
+		{ { "FILE_READ:src/*/c.py" }, { { "src", LIST }, { "src/sub", 0 }, { "src/sub/c.py", READ } } },
+		{ { "FILE_READ:*/sub/*.py" },
+		  { { "", LIST }, { "src", 0 }, { "src/sub", LIST }, { "src/sub/c.py", READ } } },
+		{ { "FILE_READ:src/{a,b}.py" }, { { "src", 0 }, { "src/a.py", READ } } },
+		{ { "FILE_READ:src" }, { { "src", READ }, { "src/a.py", 0 } } },
+		{ { "FILE_WRITE:src/*.py" }, { { "src", 0 }, { "src/a.py", WRITE } } },
+		{ { "LIBRARY_LOAD:src/*.py" }, { { "src", 0 } } },
+		{ { "FILE_READ:/*" },
+		  { { "/", LIST }, { "/bin/sh", 0 }, { "/obmon-none", READ }, { "/obmon-none/x", 0 } } },
 	};
 	size_t i;
 
@@ -220,13 +230,14 @@ static void test_listing(void **state)
 static void test_relative_resources(void **state)
 {
 	static const struct rights_case cases[] = {
-		{{"FILE_READ:./src//./a.py/"}, {{"src/a.py", READ}}},
-		{{"FILE_READ:."}, {{"", READ}, {"src", 0}}},
-		{{"FILE_WRITE:**"}, {{"", WRITE}, {"src/sub/c.py", WRITE}, {"..", 0}, {"/", 0}, {"/etc", 0}}},
-		{{"FILE_WRITE:{src,out}/x"}, {{"src/x", WRITE}, {"out/x", WRITE}, {"real/x", 0}}},
-		{{"FILE_READ:\\*"}, {{"*", READ}, {"src", 0}}},
-		{{"EXTERNAL_COMMAND:./src/a.py"}, {{"src/a.py", EXEC}}},
-		{{"EXTERNAL_COMMAND:src/a.py"}, {{"src/a.py", EXEC}}},
+		{ { "FILE_READ:./src//./a.py/" }, { { "src/a.py", READ } } },
+		{ { "FILE_READ:." }, { { "", READ }, { "src", 0 } } },
+		{ { "FILE_WRITE:**" },
+		  { { "", WRITE }, { "src/sub/c.py", WRITE }, { "..", 0 }, { "/", 0 }, { "/etc", 0 } } },
+		{ { "FILE_WRITE:{src,out}/x" }, { { "src/x", WRITE }, { "out/x", WRITE }, { "real/x", 0 } } },
+		{ { "FILE_READ:\\*" }, { { "*", READ }, { "src", 0 } } },
+		{ { "EXTERNAL_COMMAND:./src/a.py" }, { { "src/a.py", EXEC } } },
+		{ { "EXTERNAL_COMMAND:src/a.py" }, { { "src/a.py", EXEC } } },
 	};
 	size_t i;
 
@@ -239,12 +250,12 @@ static void test_relative_resources(void **state)
 /* Absolute though it doesn't begin with a '/': as glob.h has it, so must it stay when a set is made absolute. */
 static void test_absolute_in_disguise(void **state)
 {
-	static const char *const texts[] = {"FILE_READ:{/obmon-a,/obmon-b}/c", "FILE_READ:\\/obmon-b/c"};
+	static const char *const texts[] = { "FILE_READ:{/obmon-a,/obmon-b}/c", "FILE_READ:\\/obmon-b/c" };
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < ARRAY_SIZE(texts); i++) {
-		const struct rights_case c = {{texts[i]}, {{"/obmon-b/c", READ}, {"obmon-b/c", 0}}};
+		const struct rights_case c = { { texts[i] }, { { "/obmon-b/c", READ }, { "obmon-b/c", 0 } } };
 
 		check_case(&c);
 	}
@@ -253,7 +264,7 @@ static void test_absolute_in_disguise(void **state)
 /* The workspace is a literal path, however it is called. */
 static void test_workspace_is_literal(void **state)
 {
-	struct obmon_cap_set set = {0};
+	struct obmon_cap_set set = { 0 };
 	char plain[PATH_MAX];
 	struct dfa dfa;
 
@@ -278,15 +289,16 @@ static void test_workspace_is_literal(void **state)
 static void test_links(void **state)
 {
 	static const struct rights_case cases[] = {
-		{{"FILE_READ:link/file"}, {{"real/file", READ}, {"link/file", READ}, {"to_file", READ}, {"real", 0}}},
-		{{"FILE_READ:link/*"}, {{"real/file", READ}, {"real", LIST}, {"real/deep/x", 0}}},
-		{{"FILE_READ:link/**"}, {{"real/deep/x", READ | LIST}, {"real", READ | LIST}, {"", 0}}},
-		{{"FILE_READ:to_file"}, {{"real/file", READ}, {"real", 0}}},
-		{{"FILE_WRITE:src/up/new/*"}, {{"real/new/x", WRITE}, {"real/new", 0}, {"src/new/x", 0}}},
-		{{"FILE_WRITE:dangling"}, {{"dangling", WRITE}, {"nowhere", 0}}},
-		{{"FILE_WRITE:none/yet/*.txt"}, {{"none/yet/a.txt", WRITE}, {"none/yet", 0}, {"none", 0}}},
+		{ { "FILE_READ:link/file" },
+		  { { "real/file", READ }, { "link/file", READ }, { "to_file", READ }, { "real", 0 } } },
+		{ { "FILE_READ:link/*" }, { { "real/file", READ }, { "real", LIST }, { "real/deep/x", 0 } } },
+		{ { "FILE_READ:link/**" }, { { "real/deep/x", READ | LIST }, { "real", READ | LIST }, { "", 0 } } },
+		{ { "FILE_READ:to_file" }, { { "real/file", READ }, { "real", 0 } } },
+		{ { "FILE_WRITE:src/up/new/*" }, { { "real/new/x", WRITE }, { "real/new", 0 }, { "src/new/x", 0 } } },
+		{ { "FILE_WRITE:dangling" }, { { "dangling", WRITE }, { "nowhere", 0 } } },
+		{ { "FILE_WRITE:none/yet/*.txt" }, { { "none/yet/a.txt", WRITE }, { "none/yet", 0 }, { "none", 0 } } },
 		/* A link behind a wildcard isn't: its target has a name of its own, which no rule gave anything. */
-		{{"FILE_READ:src/*/file"}, {{"src/up/file", 0}, {"real/file", 0}, {"src/sub/file", READ}}},
+		{ { "FILE_READ:src/*/file" }, { { "src/up/file", 0 }, { "real/file", 0 }, { "src/sub/file", READ } } },
 	};
 	size_t i;
 
@@ -300,18 +312,27 @@ static void test_links(void **state)
 static void test_filesystems(void **state)
 {
 	static const struct rights_case cases[] = {
-		{{"FILE_READ:/**"},
-		 {{"/", READ | LIST}, {"/proc", READ | LIST}, {"/proc/self/maps", READ | LIST}, {"/dev/null", READ | LIST},
-		  {"/sys/kernel", READ | LIST}, {"src", READ | LIST}}},
-		{{"FILE_WRITE:/*"}, {{"/", 0}, {"/proc", WRITE}, {"/proc/meminfo", 0}, {"/dev/null", 0}}},
-		{{"FILE_WRITE:/*/null"}, {{"/dev/null", WRITE}, {"/dev", 0}, {"/null", 0}, {"/dev/zero", 0}}},
-		{{"FILE_READ:/proc/self/*"},
-		 {{"/proc/self/maps", READ}, {"/proc/self", LIST}, {"/proc/self/net/dev", 0}, {"/proc/meminfo", 0},
-		  {"/proc", 0}}},
-		{{"FILE_READ:/proc/self/maps"}, {{"/proc/self/maps", READ}, {"/proc/self", 0}}},
-		{{"FILE_READ:/proc/meminfo"}, {{"/proc/meminfo", READ}, {"/proc/stat", 0}, {"/meminfo", 0}}},
-		{{"FILE_READ:/proc"}, {{"/proc", READ}, {"/", 0}, {"/dev", 0}}},
-		{{"FILE_READ:/"}, {{"/", READ}, {"/proc", 0}, {"/dev", 0}}},
+		{ { "FILE_READ:/**" },
+		  { { "/", READ | LIST },
+		    { "/proc", READ | LIST },
+		    { "/proc/self/maps", READ | LIST },
+		    { "/dev/null", READ | LIST },
+		    { "/sys/kernel", READ | LIST },
+		    { "src", READ | LIST } } },
+		{ { "FILE_WRITE:/*" }, { { "/", 0 }, { "/proc", WRITE }, { "/proc/meminfo", 0 }, { "/dev/null", 0 } } },
+		{ { "FILE_WRITE:/*/null" },
+		  { { "/dev/null", WRITE }, { "/dev", 0 }, { "/null", 0 }, { "/dev/zero", 0 } } },
+		{ { "FILE_READ:/proc/self/*" },
+		  { { "/proc/self/maps", READ },
+		    { "/proc/self", LIST },
+		    { "/proc/self/net/dev", 0 },
+		    { "/proc/meminfo", 0 },
+		    { "/proc", 0 } } },
+		{ { "FILE_READ:/proc/self/maps" }, { { "/proc/self/maps", READ }, { "/proc/self", 0 } } },
+		{ { "FILE_READ:/proc/meminfo" },
+		  { { "/proc/meminfo", READ }, { "/proc/stat", 0 }, { "/meminfo", 0 } } },
+		{ { "FILE_READ:/proc" }, { { "/proc", READ }, { "/", 0 }, { "/dev", 0 } } },
+		{ { "FILE_READ:/" }, { { "/", READ }, { "/proc", 0 }, { "/dev", 0 } } },
 	};
 	size_t i;
 
@@ -323,7 +344,7 @@ static void test_filesystems(void **state)
 /* Every visible mount of this machine is reached by a rule on everything, and only by its own rule else. */
 static void test_every_mount(void **state)
 {
-	struct obmon_cap_set set = {0};
+	struct obmon_cap_set set = { 0 };
 	size_t i, reached = 0;
 	struct dfa dfa;
 
@@ -348,15 +369,15 @@ static void test_every_mount(void **state)
 static void test_quiet(void **state)
 {
 	static const struct rights_case cases[] = {
-		{{"quiet:FILE_READ:src/a.py"}, {{"src/a.py", QUIET(READ | LIST)}, {"src", 0}}},
-		{{"quiet:FILE_READ:src/*.py"}, {{"src/a.py", QUIET(READ | LIST)}, {"src", QUIET(LIST)}}},
-		{{"quiet:FILE_READ:src"}, {{"src", QUIET(READ | LIST)}, {"src/a.py", 0}}},
-		{{"quiet:FILE_WRITE:src/**"}, {{"src", QUIET(WRITE)}, {"src/sub/c.py", QUIET(WRITE)}}},
-		{{"quiet:EXTERNAL_COMMAND:src/a.py"}, {{"src/a.py", QUIET(EXEC)}}},
-		{{"quiet:LIBRARY_LOAD:src/a.py"}, {{"src/a.py", QUIET(LOAD)}}},
+		{ { "quiet:FILE_READ:src/a.py" }, { { "src/a.py", QUIET(READ | LIST) }, { "src", 0 } } },
+		{ { "quiet:FILE_READ:src/*.py" }, { { "src/a.py", QUIET(READ | LIST) }, { "src", QUIET(LIST) } } },
+		{ { "quiet:FILE_READ:src" }, { { "src", QUIET(READ | LIST) }, { "src/a.py", 0 } } },
+		{ { "quiet:FILE_WRITE:src/**" }, { { "src", QUIET(WRITE) }, { "src/sub/c.py", QUIET(WRITE) } } },
+		{ { "quiet:EXTERNAL_COMMAND:src/a.py" }, { { "src/a.py", QUIET(EXEC) } } },
+		{ { "quiet:LIBRARY_LOAD:src/a.py" }, { { "src/a.py", QUIET(LOAD) } } },
 		/* Quiet is about refusals, and takes no grant away. */
-		{{"quiet:FILE_READ:src/**", "FILE_READ:src/a.py"},
-		 {{"src/a.py", READ | QUIET(READ | LIST)}, {"src/b.txt", QUIET(READ | LIST)}}},
+		{ { "quiet:FILE_READ:src/**", "FILE_READ:src/a.py" },
+		  { { "src/a.py", READ | QUIET(READ | LIST) }, { "src/b.txt", QUIET(READ | LIST) } } },
 	};
 	size_t i;
 
@@ -369,8 +390,8 @@ static void test_quiet(void **state)
 /* What is obmon's own stays so, whatever was granted, and through links too. */
 static void test_never(void **state)
 {
-	const char *never[3] = {0};
-	struct obmon_cap_set set = {0};
+	const char *never[3] = { 0 };
+	struct obmon_cap_set set = { 0 };
 	char private[PATH_MAX + 16], other[PATH_MAX + 16];
 	struct dfa dfa;
 
@@ -422,7 +443,7 @@ static const struct obmon_dfa_accept *accept_at(const struct dfa *dfa, const cha
 static void test_rule_numbers(void **state)
 {
 	const struct obmon_dfa_accept *accept;
-	struct obmon_cap_set set = {0};
+	struct obmon_cap_set set = { 0 };
 	struct dfa dfa;
 
 	(void)state;
@@ -450,7 +471,7 @@ static void test_rule_numbers(void **state)
 /* CMD is granted by its inode, not by its name; what else is implicit is a rule like any other. */
 static void test_implicit(void **state)
 {
-	struct obmon_cap_set set = {0};
+	struct obmon_cap_set set = { 0 };
 	char text[PATH_MAX + 32];
 	struct dfa dfa;
 
@@ -474,7 +495,7 @@ static void test_implicit(void **state)
 /* The run's TMPDIR differs each time, the grants of it don't. Nobody else's `$TMPDIR` is that. */
 static void test_tmpdir(void **state)
 {
-	struct obmon_cap_set set = {0};
+	struct obmon_cap_set set = { 0 };
 	char below[sizeof(tmpdir) + 2];
 	struct dfa dfa;
 
@@ -483,7 +504,7 @@ static void test_tmpdir(void **state)
 	memmove(set.items[0].resource, set.items[0].resource + 1, strlen(set.items[0].resource));
 	set.items[0].source = OBMON_SOURCE_IMPLICIT;
 	add(&set, "FILE_READ:" RULES_TMPDIR "/x");
-	assert_int_equal(rules_compile(&dfa, &set, &mounts, tmpdir, nothing_never, &(struct obmon_error){0}), -1);
+	assert_int_equal(rules_compile(&dfa, &set, &mounts, tmpdir, nothing_never, &(struct obmon_error){ 0 }), -1);
 	compile_set(&dfa, &set, "", nothing_never);
 	snprintf(below, sizeof(below), "%s/x", tmpdir);
 	assert_int_equal(rights_at(&dfa, tmpdir), WRITE);
@@ -496,7 +517,7 @@ static void test_tmpdir(void **state)
 /* A command name is one file: the first in PATH, and that is what the set says from then on. */
 static void test_command_names(void **state)
 {
-	struct obmon_cap_set set = {0};
+	struct obmon_cap_set set = { 0 };
 	_cleanup_free_ char *search_path = NULL, *expected = NULL;
 	struct dfa dfa;
 
@@ -531,21 +552,21 @@ static void test_made_absolute(void **state)
 	static const struct {
 		const char *text, *resource;
 	} cases[] = {
-		{"FILE_READ:/etc/**", "/etc/**"},
-		{"FILE_READ:src/*", "/w/src/*"},
-		{"FILE_WRITE:**", "/w/**"},
-		{"LIBRARY_LOAD:lib.so", "/w/lib.so"},
-		{"EXTERNAL_COMMAND:./x", "/w/./x"},
-		{"EXTERNAL_COMMAND:/bin/sh", "/bin/sh"},
+		{ "FILE_READ:/etc/**", "/etc/**" },
+		{ "FILE_READ:src/*", "/w/src/*" },
+		{ "FILE_WRITE:**", "/w/**" },
+		{ "LIBRARY_LOAD:lib.so", "/w/lib.so" },
+		{ "EXTERNAL_COMMAND:./x", "/w/./x" },
+		{ "EXTERNAL_COMMAND:/bin/sh", "/bin/sh" },
 		/* Not about files: left alone. */
-		{"NETWORK_CONNECT:example.com:443", "example.com:443"},
-		{"SECRET_ACCESS:token", "token"},
+		{ "NETWORK_CONNECT:example.com:443", "example.com:443" },
+		{ "SECRET_ACCESS:token", "token" },
 	};
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct obmon_cap_set set = {0};
+		struct obmon_cap_set set = { 0 };
 		struct obmon_error err;
 
 		add(&set, cases[i].text);
@@ -565,31 +586,34 @@ static void test_errors(void **state)
 		const char *capabilities[TEXTS_MAX];
 		const char *head, *part;
 	} cases[] = {
-		{{"NETWORK_CONNECT:example.com:443"}, "t.yaml:1:5: ", "NETWORK_CONNECT:example.com:443 cannot be granted"},
-		{{"FILE_READ:/a", "NETWORK_LISTEN:127.0.0.1:80"}, "t.yaml:2:5: ", "cannot be granted"},
-		{{"DATABASE_READ:omnibase.registry"}, "t.yaml:1:5: ", "cannot be granted"},
-		{{"DATABASE_WRITE:omnibase.registry"}, "t.yaml:1:5: ", "cannot be granted"},
-		{{"REGISTRY_READ:tools/*"}, "t.yaml:1:5: ", "cannot be granted"},
-		{{"REGISTRY_WRITE:tools/*"}, "t.yaml:1:5: ", "cannot be granted"},
-		{{"ARTIFACT_READ:3f0c"}, "t.yaml:1:5: ", "cannot be granted"},
-		{{"ARTIFACT_WRITE:3f0c"}, "t.yaml:1:5: ", "cannot be granted"},
-		{{"SECRET_ACCESS:token"}, "t.yaml:1:5: ", "cannot be granted"},
-		{{"FILE_READ:/a", "FILE_READ:/b", "EXTERNAL_COMMAND:obmon-no-such-command"}, "t.yaml:3:5: ",
-		 "obmon-no-such-command is not in the run's PATH (/bin:/usr/bin)"},
-		{{"FILE_READ:/a", "FILE_READ:loop/x"}, "t.yaml:2:5: ", "symbolic link loop"},
-		{{"FILE_READ:/a", "FILE_READ:loop/*"}, "t.yaml:2:5: ", "symbolic link loop"},
-		{{"FILE_READ:/proc/self/exe"}, "t.yaml:1:5: ", "link of procfs"},
-		{{"FILE_READ:/proc/self/fd/{0,1}"}, "t.yaml:1:5: ", "link of procfs"},
-		{{"quiet:FILE_READ:/proc/1/environ"}, "t.yaml:1:5: ", "another process"},
+		{ { "NETWORK_CONNECT:example.com:443" },
+		  "t.yaml:1:5: ",
+		  "NETWORK_CONNECT:example.com:443 cannot be granted" },
+		{ { "FILE_READ:/a", "NETWORK_LISTEN:127.0.0.1:80" }, "t.yaml:2:5: ", "cannot be granted" },
+		{ { "DATABASE_READ:omnibase.registry" }, "t.yaml:1:5: ", "cannot be granted" },
+		{ { "DATABASE_WRITE:omnibase.registry" }, "t.yaml:1:5: ", "cannot be granted" },
+		{ { "REGISTRY_READ:tools/*" }, "t.yaml:1:5: ", "cannot be granted" },
+		{ { "REGISTRY_WRITE:tools/*" }, "t.yaml:1:5: ", "cannot be granted" },
+		{ { "ARTIFACT_READ:3f0c" }, "t.yaml:1:5: ", "cannot be granted" },
+		{ { "ARTIFACT_WRITE:3f0c" }, "t.yaml:1:5: ", "cannot be granted" },
+		{ { "SECRET_ACCESS:token" }, "t.yaml:1:5: ", "cannot be granted" },
+		{ { "FILE_READ:/a", "FILE_READ:/b", "EXTERNAL_COMMAND:obmon-no-such-command" },
+		  "t.yaml:3:5: ",
+		  "obmon-no-such-command is not in the run's PATH (/bin:/usr/bin)" },
+		{ { "FILE_READ:/a", "FILE_READ:loop/x" }, "t.yaml:2:5: ", "symbolic link loop" },
+		{ { "FILE_READ:/a", "FILE_READ:loop/*" }, "t.yaml:2:5: ", "symbolic link loop" },
+		{ { "FILE_READ:/proc/self/exe" }, "t.yaml:1:5: ", "link of procfs" },
+		{ { "FILE_READ:/proc/self/fd/{0,1}" }, "t.yaml:1:5: ", "link of procfs" },
+		{ { "quiet:FILE_READ:/proc/1/environ" }, "t.yaml:1:5: ", "another process" },
 	};
 	size_t i;
 
 	(void)state;
 	make_link("loop", "loop");
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct obmon_error err = {0};
-		struct obmon_cap_set set = {0};
-		struct dfa dfa = {0};
+		struct obmon_error err = { 0 };
+		struct obmon_cap_set set = { 0 };
+		struct dfa dfa = { 0 };
 
 		add_all(&set, cases[i].capabilities);
 		if (!rules_absolute(&set, ws, "/bin:/usr/bin", &err) &&
@@ -606,9 +630,9 @@ static void test_errors(void **state)
 /* A set that explodes is refused soon, and the rule to blame is shown where it stands. */
 static void test_explosion(void **state)
 {
-	struct obmon_cap_set set = {0};
-	struct obmon_error err = {0};
-	struct dfa dfa = {0};
+	struct obmon_cap_set set = { 0 };
+	struct obmon_error err = { 0 };
+	struct dfa dfa = { 0 };
 	uint64_t start = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 
 	(void)state;
@@ -634,10 +658,8 @@ static void test_types_and_rights(void **state)
 		[OBMON_CAP_LIBRARY_LOAD] = LOAD,
 	};
 	static const enum obmon_cap_type types[OBMON_RIGHT_MAX] = {
-		[OBMON_RIGHT_READ] = OBMON_CAP_FILE_READ,
-		[OBMON_RIGHT_WRITE] = OBMON_CAP_FILE_WRITE,
-		[OBMON_RIGHT_EXEC] = OBMON_CAP_EXTERNAL_COMMAND,
-		[OBMON_RIGHT_LOAD] = OBMON_CAP_LIBRARY_LOAD,
+		[OBMON_RIGHT_READ] = OBMON_CAP_FILE_READ,        [OBMON_RIGHT_WRITE] = OBMON_CAP_FILE_WRITE,
+		[OBMON_RIGHT_EXEC] = OBMON_CAP_EXTERNAL_COMMAND, [OBMON_RIGHT_LOAD] = OBMON_CAP_LIBRARY_LOAD,
 		[OBMON_RIGHT_LIST] = OBMON_CAP_FILE_READ,
 	};
 	unsigned i;
@@ -665,10 +687,10 @@ static bool pattern_matches(const char *text, const char *path)
 static void test_glob_escape(void **state)
 {
 	static const char *const paths[] = {
-		"/", "/a/b", "/*", "/?", "/[a]", "/{a,b}", "/\\", "/a\\*b", "/!x", "/x,y", "/a b", "/**", "/[!a]",
-		"/ ", "/\xff", "/*?[]{}\\!,^-~", "/...", "/$TMPDIR",
+		"/",    "/a/b", "/*",    "/?", "/[a]",  "/{a,b}",         "/\\",  "/a\\*b",   "/!x", "/x,y",
+		"/a b", "/**",  "/[!a]", "/ ", "/\xff", "/*?[]{}\\!,^-~", "/...", "/$TMPDIR",
 	};
-	static const char *const with_control_bytes[] = {"/\n", "/a\x1b[31m", "/\x01\x7f"};
+	static const char *const with_control_bytes[] = { "/\n", "/a\x1b[31m", "/\x01\x7f" };
 	size_t i, j;
 
 	(void)state;
@@ -699,8 +721,8 @@ static void test_find_in_path(void **state)
 	static const struct {
 		const char *name, *found;
 	} cases[] = {
-		{"tool", "b/tool"},   {"second", "c/second"}, {"directory", NULL}, {"plain", NULL},
-		{"dangling", NULL},   {"none", NULL},	      {"linked", "b/linked"},
+		{ "tool", "b/tool" }, { "second", "c/second" }, { "directory", NULL },    { "plain", NULL },
+		{ "dangling", NULL }, { "none", NULL },         { "linked", "b/linked" },
 	};
 	size_t i;
 

@@ -94,7 +94,7 @@ static void check_both(const struct tracker *tracker, const struct naive *naive)
 
 static void test_empty(void **state)
 {
-	struct tracker tracker = {0};
+	struct tracker tracker = { 0 };
 	struct seq_range *holes;
 	uint64_t count;
 
@@ -114,7 +114,7 @@ static void test_empty(void **state)
 /* The usual case costs no memory: one range, however many records. */
 static void test_in_order(void **state)
 {
-	struct tracker tracker = {0};
+	struct tracker tracker = { 0 };
 	uint64_t seq;
 
 	(void)state;
@@ -137,26 +137,29 @@ static void test_holes(void **state)
 		struct seq_range holes[4];
 		uint64_t count;
 	} cases[] = {
-		{.add = {1, 2, 3}, .last = 3, .n = 0},
-		{.add = {3, 1, 2}, .last = 3, .n = 0},
-		{.add = {2}, .last = 2, .n = 1, .holes = {{1, 1}}, .count = 1},
-		{.add = {1}, .last = 4, .n = 1, .holes = {{2, 4}}, .count = 3},
-		{.add = {1, 5, 3}, .last = 6, .n = 3, .holes = {{2, 2}, {4, 4}, {6, 6}}, .count = 3},
-		{.add = {1, 5, 3, 4}, .last = 5, .n = 1, .holes = {{2, 2}}, .count = 1},
-		{.add = {1, 5, 3, 4, 2}, .last = 5, .n = 0},
+		{ .add = { 1, 2, 3 }, .last = 3, .n = 0 },
+		{ .add = { 3, 1, 2 }, .last = 3, .n = 0 },
+		{ .add = { 2 }, .last = 2, .n = 1, .holes = { { 1, 1 } }, .count = 1 },
+		{ .add = { 1 }, .last = 4, .n = 1, .holes = { { 2, 4 } }, .count = 3 },
+		{ .add = { 1, 5, 3 }, .last = 6, .n = 3, .holes = { { 2, 2 }, { 4, 4 }, { 6, 6 } }, .count = 3 },
+		{ .add = { 1, 5, 3, 4 }, .last = 5, .n = 1, .holes = { { 2, 2 } }, .count = 1 },
+		{ .add = { 1, 5, 3, 4, 2 }, .last = 5, .n = 0 },
 		/* What lies beyond @last doesn't count. */
-		{.add = {9, 8}, .last = 4, .n = 1, .holes = {{1, 4}}, .count = 4},
-		{.add = {2, 9}, .last = 4, .n = 2, .holes = {{1, 1}, {3, 4}}, .count = 3},
-		{.add = {3, 4, 5, 6}, .last = 4, .n = 1, .holes = {{1, 2}}, .count = 2},
+		{ .add = { 9, 8 }, .last = 4, .n = 1, .holes = { { 1, 4 } }, .count = 4 },
+		{ .add = { 2, 9 }, .last = 4, .n = 2, .holes = { { 1, 1 }, { 3, 4 } }, .count = 3 },
+		{ .add = { 3, 4, 5, 6 }, .last = 4, .n = 1, .holes = { { 1, 2 } }, .count = 2 },
 		/* The kernel counts in 64 bits. */
-		{.add = {0x100000001, 0x100000003}, .last = 0x100000003, .n = 2,
-		 .holes = {{1, 0x100000000}, {0x100000002, 0x100000002}}, .count = 0x100000001},
+		{ .add = { 0x100000001, 0x100000003 },
+		  .last = 0x100000003,
+		  .n = 2,
+		  .holes = { { 1, 0x100000000 }, { 0x100000002, 0x100000002 } },
+		  .count = 0x100000001 },
 	};
 	size_t i, j;
 
 	(void)state;
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct tracker tracker = {0};
+		struct tracker tracker = { 0 };
 		struct seq_range *holes;
 		uint64_t count;
 
@@ -173,8 +176,8 @@ static void test_holes(void **state)
 
 static void test_duplicates(void **state)
 {
-	static const uint64_t order[] = {5, 5, 4, 4, 6, 5, 6, 4, 1, 1};
-	struct tracker tracker = {0};
+	static const uint64_t order[] = { 5, 5, 4, 4, 6, 5, 6, 4, 1, 1 };
+	struct tracker tracker = { 0 };
 	size_t i;
 
 	(void)state;
@@ -193,8 +196,8 @@ static void test_nearly_in_order(void **state)
 	(void)state;
 	random_state = 0x9e3779b97f4a7c15;
 	for (round = 0; round < 200; round++) {
-		struct tracker tracker = {0};
-		struct naive naive = {0};
+		struct tracker tracker = { 0 };
+		struct naive naive = { 0 };
 		unsigned order[SEQ_MAX];
 
 		for (i = 0; i < SEQ_MAX; i++)
@@ -222,8 +225,8 @@ static void test_any_order(void **state)
 	random_state = 42;
 	for (round = 0; round < 100; round++) {
 		const unsigned span = 1 + random_below(SEQ_MAX);
-		struct tracker tracker = {0};
-		struct naive naive = {0};
+		struct tracker tracker = { 0 };
+		struct naive naive = { 0 };
 
 		for (i = 0; i < 2 * span; i++) {
 			add_both(&tracker, &naive, 1 + random_below(span));
@@ -236,8 +239,8 @@ static void test_any_order(void **state)
 /* From the last to the first, and the odd ones before the even: the most ranges there can be. */
 static void test_worst_orders(void **state)
 {
-	struct tracker tracker = {0};
-	struct naive naive = {0};
+	struct tracker tracker = { 0 };
+	struct naive naive = { 0 };
 	unsigned seq;
 
 	(void)state;
@@ -263,12 +266,9 @@ static void test_worst_orders(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_empty),
-		cmocka_unit_test(test_in_order),
-		cmocka_unit_test(test_holes),
-		cmocka_unit_test(test_duplicates),
-		cmocka_unit_test(test_nearly_in_order),
-		cmocka_unit_test(test_any_order),
+		cmocka_unit_test(test_empty),           cmocka_unit_test(test_in_order),
+		cmocka_unit_test(test_holes),           cmocka_unit_test(test_duplicates),
+		cmocka_unit_test(test_nearly_in_order), cmocka_unit_test(test_any_order),
 		cmocka_unit_test(test_worst_orders),
 	};
 

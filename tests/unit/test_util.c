@@ -136,7 +136,7 @@ static void test_write_all_through_a_pipe(void **state)
 {
 	const size_t length = 3u << 20;
 	_cleanup_free_ unsigned char *data = malloc(length);
-	struct reader reader = {0};
+	struct reader reader = { 0 };
 	pthread_t thread;
 	int pipe_fds[2];
 	size_t i;
@@ -213,7 +213,7 @@ static void test_write_file(void **state)
 
 static void test_read_file(void **state)
 {
-	static const size_t sizes[] = {0, 1, 4094, 4095, 4096, 4097, 8191, 8192, 100000};
+	static const size_t sizes[] = { 0, 1, 4094, 4095, 4096, 4097, 8191, 8192, 100000 };
 	size_t i, length;
 	char *text;
 
@@ -238,7 +238,7 @@ static void test_read_file(void **state)
 
 static void test_read_file_sources(void **state)
 {
-	static const char with_nul[] = {'a', 0, 'b'};
+	static const char with_nul[] = { 'a', 0, 'b' };
 	_cleanup_fd_ int fd = open(in_scratch("nul"), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
 	size_t length;
 	char *text;
@@ -492,7 +492,7 @@ static void test_uuid7(void **state)
 /* Later ones sort behind earlier ones, as text. */
 static void test_uuid7_sorts_by_time(void **state)
 {
-	const struct timespec wait = {.tv_nsec = 3000000};
+	const struct timespec wait = { .tv_nsec = 3000000 };
 	char first[UUID_TEXT_MAX], second[UUID_TEXT_MAX];
 	int i;
 
@@ -540,29 +540,29 @@ static void test_parse_u64(void **state)
 		bool good;
 		uint64_t value;
 	} cases[] = {
-		{"0", 0, 10, true, 0},
-		{"10", 0, 10, true, 10},
-		{"11", 0, 10, false, 0},
-		{"4", 5, 10, false, 0},
-		{"5", 5, 5, true, 5},
-		{"007", 0, 10, true, 7},
-		{"18446744073709551615", 0, UINT64_MAX, true, UINT64_MAX},
-		{"18446744073709551616", 0, UINT64_MAX, false, 0},
-		{"99999999999999999999999", 0, UINT64_MAX, false, 0},
-		{"", 0, 10, false, 0},
-		{" 1", 0, 10, false, 0},
-		{"1 ", 0, 10, false, 0},
-		{"\t1", 0, 10, false, 0},
-		{"+1", 0, 10, false, 0},
-		{"-1", 0, UINT64_MAX, false, 0},
-		{"-0", 0, UINT64_MAX, false, 0},
-		{"1.5", 0, 10, false, 0},
-		{"1s", 0, 10, false, 0},
-		{"0x1", 0, 10, false, 0},
-		{"1e1", 0, 10, false, 0},
-		{"1,000", 0, 10000, false, 0},
-		{"one", 0, 10, false, 0},
-		{"\xd9\xa1", 0, 10, false, 0}, /* an Arabic digit */
+		{ "0", 0, 10, true, 0 },
+		{ "10", 0, 10, true, 10 },
+		{ "11", 0, 10, false, 0 },
+		{ "4", 5, 10, false, 0 },
+		{ "5", 5, 5, true, 5 },
+		{ "007", 0, 10, true, 7 },
+		{ "18446744073709551615", 0, UINT64_MAX, true, UINT64_MAX },
+		{ "18446744073709551616", 0, UINT64_MAX, false, 0 },
+		{ "99999999999999999999999", 0, UINT64_MAX, false, 0 },
+		{ "", 0, 10, false, 0 },
+		{ " 1", 0, 10, false, 0 },
+		{ "1 ", 0, 10, false, 0 },
+		{ "\t1", 0, 10, false, 0 },
+		{ "+1", 0, 10, false, 0 },
+		{ "-1", 0, UINT64_MAX, false, 0 },
+		{ "-0", 0, UINT64_MAX, false, 0 },
+		{ "1.5", 0, 10, false, 0 },
+		{ "1s", 0, 10, false, 0 },
+		{ "0x1", 0, 10, false, 0 },
+		{ "1e1", 0, 10, false, 0 },
+		{ "1,000", 0, 10000, false, 0 },
+		{ "one", 0, 10, false, 0 },
+		{ "\xd9\xa1", 0, 10, false, 0 }, /* an Arabic digit */
 	};
 	size_t i;
 

@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int fail_too_much(const struct budget *budget, enum dfa_status status, uint32_t culprit,
-			 struct obmon_error *err)
+static int fail_too_much(const struct budget *budget, enum dfa_status status, uint32_t culprit, struct obmon_error *err)
 {
 	char limit[64];
 
@@ -15,17 +14,14 @@ static int fail_too_much(const struct budget *budget, enum dfa_status status, ui
 	else
 		snprintf(limit, sizeof(limit), "the memory for %u states", budget->max_states);
 	if (!culprit)
-		return obmon_fail(err, OBMON_ERR_CONFIG, "compiling the path rules takes more than %s",
-				  limit);
-	return obmon_fail(
-		err, OBMON_ERR_CONFIG,
-		"compiling the path rules takes more than %s; rule %u costs most, try fewer wildcards "
-		"in it",
-		limit, culprit);
+		return obmon_fail(err, OBMON_ERR_CONFIG, "compiling the path rules takes more than %s", limit);
+	return obmon_fail(err, OBMON_ERR_CONFIG,
+			  "compiling the path rules takes more than %s; rule %u costs most, try fewer wildcards "
+			  "in it",
+			  limit, culprit);
 }
 
-static int fail_compile(const struct budget *budget, enum dfa_status status, uint32_t culprit,
-			struct obmon_error *err)
+static int fail_compile(const struct budget *budget, enum dfa_status status, uint32_t culprit, struct obmon_error *err)
 {
 	switch (status) {
 	case DFA_TOO_SLOW:

@@ -15,8 +15,8 @@
 
 /** Limits of one compilation; zero-initialised fields mean the defaults. */
 struct dfa_limits {
-	uint32_t max_states;   /**< default DFA_MAX_STATES */
-	uint32_t max_millis;   /**< CPU time of the whole compilation, default DFA_MAX_MILLIS */
+	uint32_t max_states; /**< default DFA_MAX_STATES */
+	uint32_t max_millis; /**< CPU time of the whole compilation, default DFA_MAX_MILLIS */
 };
 
 #define DFA_MAX_STATES 2000000u
@@ -45,17 +45,16 @@ void dfa_builder_free(struct dfa_builder *builder);
  * @rule is 1-based, or 0 if @rights has only bits that are under no rule (quiet ones, OBMON_RIGHT_NEVER); a
  * rule may be added many times. The builder keeps nothing of its arguments.
  */
-int dfa_builder_add(struct dfa_builder *builder, const void *prefix, size_t prefix_length,
-		    const struct glob *glob, const char *skip, size_t skip_length, uint32_t rights,
-		    uint32_t rule, struct obmon_error *err);
+int dfa_builder_add(struct dfa_builder *builder, const void *prefix, size_t prefix_length, const struct glob *glob,
+		    const char *skip, size_t skip_length, uint32_t rights, uint32_t rule, struct obmon_error *err);
 
 /** A compiled automaton. `pages` holds n_comb_pages pages of rows, then the accept records' pages. */
 struct dfa {
 	struct obmon_dfa_page *pages;
 	uint32_t n_pages, n_comb_pages;
-	uint32_t start;     /**< id of the start state, OBMON_DFA_DEAD if nothing is accepted */
-	uint32_t n_states;  /**< rows; the dead state has none */
-	uint32_t n_accepts; /**< accept records, with record 0, which is empty: accept numbers start from 1 */
+	uint32_t start;       /**< id of the start state, OBMON_DFA_DEAD if nothing is accepted */
+	uint32_t n_states;    /**< rows; the dead state has none */
+	uint32_t n_accepts;   /**< accept records, with record 0, which is empty: accept numbers start from 1 */
 	uint8_t columns[256]; /**< byte -> column of its class in a row */
 };
 

@@ -71,11 +71,11 @@ struct determinizer {
 	struct nfa_study study;
 	uint8_t slash; /* the class of '/' */
 
-	uint32_t *holder;    /* by twin: the node that was last gathered for it */
-	uint8_t *flags;      /* by node */
-	uint32_t *mark;      /* by node */
-	uint32_t *alone;     /* by node: the state of all that it leads to by nothing, 0 if not known yet */
-	uint32_t *pooled;    /* by accept of the NFA: its index in rows->accepts, 0 if not known yet */
+	uint32_t *holder; /* by twin: the node that was last gathered for it */
+	uint8_t *flags;   /* by node */
+	uint32_t *mark;   /* by node */
+	uint32_t *alone;  /* by node: the state of all that it leads to by nothing, 0 if not known yet */
+	uint32_t *pooled; /* by accept of the NFA: its index in rows->accepts, 0 if not known yet */
 	uint32_t stamp;
 
 	/*
@@ -139,8 +139,8 @@ static enum dfa_status prepare_nodes(struct determinizer *det)
 	det->stayers = malloc(n * sizeof(*det->stayers));
 	det->base.nodes = malloc(n * sizeof(*det->base.nodes));
 	det->extra.nodes = malloc(n * sizeof(*det->extra.nodes));
-	if (!det->holder || !det->flags || !det->mark || !det->alone || !det->single || !det->pooled ||
-	    !det->stayers || !det->base.nodes || !det->extra.nodes)
+	if (!det->holder || !det->flags || !det->mark || !det->alone || !det->single || !det->pooled || !det->stayers ||
+	    !det->base.nodes || !det->extra.nodes)
 		return DFA_NO_MEMORY;
 	flag_nodes(det);
 	return DFA_OK;
@@ -230,6 +230,7 @@ static bool outdone(struct determinizer *det, struct gathering *gathering, uint3
 /*
  * Add @node and what it leads to by nothing. The recursion is as deep as wildcards stand side by side: three.
  */
+/* NOLINTNEXTLINE(misc-no-recursion): see above */
 static void gather(struct determinizer *det, struct gathering *gathering, uint32_t node)
 {
 	const struct nfa_node *nodes = det->nfa->nodes;
@@ -309,8 +310,7 @@ static int reserve_state(struct determinizer *det, uint32_t n)
 {
 	struct dfa_rows *rows = det->rows;
 	const uint64_t n_states = rows->n + UINT64_C(1), n_members = det->n_members + (uint64_t)n;
-	struct dfa_row *moved_rows =
-		vector_reserve(rows->rows, &rows->capacity, n_states, sizeof(*rows->rows));
+	struct dfa_row *moved_rows = vector_reserve(rows->rows, &rows->capacity, n_states, sizeof(*rows->rows));
 	struct subset *subsets;
 	uint32_t *members;
 
@@ -403,8 +403,8 @@ static void exclude(struct determinizer *det, unsigned int cls)
 
 static enum dfa_status add_mover(struct determinizer *det, unsigned int cls, uint32_t node)
 {
-	struct mover *movers = vector_reserve(det->movers, &det->movers_capacity, det->n_movers + UINT64_C(1),
-					      sizeof(*movers));
+	struct mover *movers =
+		vector_reserve(det->movers, &det->movers_capacity, det->n_movers + UINT64_C(1), sizeof(*movers));
 
 	if (!movers)
 		return DFA_NO_MEMORY;
@@ -642,8 +642,7 @@ static uint32_t find_culprit(struct determinizer *det)
 		const double share = (double)seen[node] / sample;
 
 		if (seen[node] && rule_of(det, node))
-			blames[n++] =
-				(struct blame){ .rule = rule_of(det, node), .bits = share * (1 - share) };
+			blames[n++] = (struct blame){ .rule = rule_of(det, node), .bits = share * (1 - share) };
 	}
 	rule = worst_rule(blames, n);
 out:
@@ -703,8 +702,7 @@ static void determinizer_clear(struct determinizer *det)
 	free(det->extra.nodes);
 }
 
-enum dfa_status dfa_determinize(struct dfa_rows *rows, const struct nfa *nfa, struct budget *budget,
-				uint32_t *culprit)
+enum dfa_status dfa_determinize(struct dfa_rows *rows, const struct nfa *nfa, struct budget *budget, uint32_t *culprit)
 {
 	struct determinizer det = { .nfa = nfa, .rows = rows, .budget = budget };
 	enum dfa_status status;

@@ -167,11 +167,11 @@ enum nfa_edge {
 #define NFA_NONE 0u /* as a link: the root is nobody's child */
 
 struct nfa_node {
-	uint32_t child;   /* first of a list */
+	uint32_t child; /* first of a list */
 	uint32_t sibling;
-	uint32_t accept;  /* index into nfa.accepts, 0 for none */
+	uint32_t accept; /* index into nfa.accepts, 0 for none */
 	uint32_t set;
-	uint8_t edge;     /* enum nfa_edge: how it is reached from its parent */
+	uint8_t edge; /* enum nfa_edge: how it is reached from its parent */
 	uint8_t byte;
 };
 
@@ -195,7 +195,7 @@ struct nfa {
 	uint32_t n_nodes, nodes_capacity;
 	struct accept *accepts; /* those of accepting nodes, not shared; 0 is the empty one */
 	uint32_t n_accepts, accepts_capacity;
-	struct byte_set *sets;  /* distinct */
+	struct byte_set *sets; /* distinct */
 	uint32_t n_sets, sets_capacity;
 	struct id_table set_index;
 };
@@ -270,7 +270,7 @@ static inline bool class_bit(const uint64_t bits[4], unsigned int cls)
 #define STATE_START 1u
 
 struct dfa_row {
-	uint32_t edges;     /* index of its first exception */
+	uint32_t edges; /* index of its first exception */
 	uint32_t n_edges;
 	uint32_t otherwise; /* the target of all other classes */
 	uint32_t accept;    /* index into dfa_rows.accepts */
@@ -293,8 +293,7 @@ void dfa_rows_clear(struct dfa_rows *rows);
  * @culprit: the rule that costs most, also set on success if there are so many states that a later pass may
  * fail.
  */
-enum dfa_status dfa_determinize(struct dfa_rows *rows, const struct nfa *nfa, struct budget *budget,
-				uint32_t *culprit);
+enum dfa_status dfa_determinize(struct dfa_rows *rows, const struct nfa *nfa, struct budget *budget, uint32_t *culprit);
 
 /* Equivalence classes of the states. Class 0 is that of the dead state alone, for all others can accept. */
 struct dfa_partition {
@@ -304,8 +303,7 @@ struct dfa_partition {
 	uint32_t *member;   /* by block: one of its states */
 };
 
-enum dfa_status dfa_minimize(struct dfa_partition *partition, const struct dfa_rows *rows,
-			     struct budget *budget);
+enum dfa_status dfa_minimize(struct dfa_partition *partition, const struct dfa_rows *rows, struct budget *budget);
 void dfa_partition_clear(struct dfa_partition *partition);
 
 enum dfa_status dfa_pack(struct dfa *dfa, const struct dfa_rows *rows, const struct dfa_partition *partition,

@@ -71,8 +71,8 @@ struct refinement {
 	uint32_t *touched; /* blocks with touched states */
 	uint32_t n_touched;
 
-	uint32_t *copy;       /* states of the block being split or told */
-	uint32_t *group_of;   /* beside them */
+	uint32_t *copy;     /* states of the block being split or told */
+	uint32_t *group_of; /* beside them */
 	struct group *groups;
 	uint32_t *group_slots; /* a hash table of groups, group + 1; all 0 between uses */
 };
@@ -459,8 +459,7 @@ static bool verify(struct refinement *ref, enum key key)
  * ---- All of it
  */
 
-static enum dfa_status refinement_init(struct refinement *ref, const struct dfa_rows *rows,
-				       struct budget *budget)
+static enum dfa_status refinement_init(struct refinement *ref, const struct dfa_rows *rows, struct budget *budget)
 {
 	const uint64_t n = rows->n;
 	uint64_t slots = 4;
@@ -482,9 +481,10 @@ static enum dfa_status refinement_init(struct refinement *ref, const struct dfa_
 	ref->group_of = malloc(n * sizeof(*ref->group_of));
 	ref->groups = malloc((n + 1) * sizeof(*ref->groups));
 	ref->group_slots = calloc(slots, sizeof(*ref->group_slots));
-	return ref->hash && ref->block_of && ref->told && ref->place && ref->order && ref->blocks &&
-	       ref->pending && ref->touched && ref->copy && ref->group_of && ref->groups &&
-	       ref->group_slots ? DFA_OK : DFA_NO_MEMORY;
+	if (!ref->hash || !ref->block_of || !ref->told || !ref->place || !ref->order || !ref->blocks || !ref->pending ||
+	    !ref->touched || !ref->copy || !ref->group_of || !ref->groups || !ref->group_slots)
+		return DFA_NO_MEMORY;
+	return DFA_OK;
 }
 
 static void refinement_clear(struct refinement *ref)
@@ -574,8 +574,7 @@ static enum dfa_status take_partition(struct dfa_partition *partition, const str
 	return DFA_OK;
 }
 
-enum dfa_status dfa_minimize(struct dfa_partition *partition, const struct dfa_rows *rows,
-			     struct budget *budget)
+enum dfa_status dfa_minimize(struct dfa_partition *partition, const struct dfa_rows *rows, struct budget *budget)
 {
 	struct refinement ref;
 	enum dfa_status status = refinement_init(&ref, rows, budget);

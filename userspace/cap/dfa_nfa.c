@@ -63,8 +63,7 @@ static enum dfa_status pen_step(struct pen *pen, uint8_t edge, uint32_t label)
 	const uint32_t set = edge == EDGE_SET ? label : 0;
 	struct nfa_node *nodes;
 
-	for (uint32_t child = nfa->nodes[pen->node].child; child != NFA_NONE;
-	     child = nfa->nodes[child].sibling) {
+	for (uint32_t child = nfa->nodes[pen->node].child; child != NFA_NONE; child = nfa->nodes[child].sibling) {
 		const struct nfa_node *node = &nfa->nodes[child];
 
 		if (node->edge == edge && node->byte == byte && node->set == set) {
@@ -100,8 +99,7 @@ static enum dfa_status pen_accept(struct pen *pen)
 		accept_merge(&nfa->accepts[node->accept], pen->accept);
 		return DFA_OK;
 	}
-	accepts = vector_reserve(nfa->accepts, &nfa->accepts_capacity, nfa->n_accepts + UINT64_C(1),
-				 sizeof(*accepts));
+	accepts = vector_reserve(nfa->accepts, &nfa->accepts_capacity, nfa->n_accepts + UINT64_C(1), sizeof(*accepts));
 	if (!accepts)
 		return DFA_NO_MEMORY;
 	nfa->accepts = accepts;
@@ -119,8 +117,7 @@ static enum dfa_status pen_step_set(struct pen *pen, const uint64_t bits[4])
 
 	for (unsigned int word = 0; word < 4; word++)
 		hash = mix64(hash ^ bits[word]);
-	for (cursor = id_table_first(&nfa->set_index, hash);
-	     id_table_next(&nfa->set_index, hash, &cursor, &id);) {
+	for (cursor = id_table_first(&nfa->set_index, hash); id_table_next(&nfa->set_index, hash, &cursor, &id);) {
 		if (memcmp(nfa->sets[id].bits, bits, sizeof(nfa->sets[id].bits)) == 0)
 			return pen_step(pen, EDGE_SET, id);
 	}
@@ -234,8 +231,7 @@ static bool token_set_has(const struct glob_token *token, unsigned char byte)
 }
 
 /* Add to @to the places that @byte leads to from token @i, entered or begun. */
-static void token_step(const struct glob_token *token, size_t i, bool within, unsigned char byte,
-		       struct places *to)
+static void token_step(const struct glob_token *token, size_t i, bool within, unsigned char byte, struct places *to)
 {
 	switch (token->kind) {
 	case GLOB_BYTE:
@@ -265,8 +261,7 @@ static void token_step(const struct glob_token *token, size_t i, bool within, un
 	}
 }
 
-static void place_step(const struct glob_alternative *alternative, size_t place, unsigned char byte,
-		       struct places *to)
+static void place_step(const struct glob_alternative *alternative, size_t place, unsigned char byte, struct places *to)
 {
 	size_t i = TOKEN(place);
 
@@ -282,8 +277,8 @@ static void place_step(const struct glob_alternative *alternative, size_t place,
 	}
 }
 
-static void places_step(const struct glob_alternative *alternative, const struct places *from,
-			unsigned char byte, struct places *to)
+static void places_step(const struct glob_alternative *alternative, const struct places *from, unsigned char byte,
+			struct places *to)
 {
 	places_empty(to);
 	for (size_t i = 0; i < from->n; i++)
@@ -340,8 +335,7 @@ struct move {
  * empty: a filesystem that is mounted on / with its directory /@ calls that /@, not /@/.
  */
 static enum dfa_status write_remainders(struct pen *pen, const struct glob_alternative *alternative,
-					const struct move *move, const struct places *places,
-					struct places *next)
+					const struct move *move, const struct places *places, struct places *next)
 {
 	const bool whole = move->prefix_length == 0;
 	const bool swallow = !whole && move->prefix[move->prefix_length - 1] == '/';
@@ -399,20 +393,17 @@ out:
 
 static int check_rule(uint32_t rights, uint32_t rule, struct obmon_error *err)
 {
-	const uint32_t known =
-		OBMON_RIGHTS_ALL | OBMON_RIGHTS_ALL << OBMON_RIGHT_QUIET_SHIFT | OBMON_RIGHT_NEVER;
+	const uint32_t known = OBMON_RIGHTS_ALL | OBMON_RIGHTS_ALL << OBMON_RIGHT_QUIET_SHIFT | OBMON_RIGHT_NEVER;
 
 	if (rights & ~known)
-		return obmon_fail(err, OBMON_ERR_INTERNAL, "rule %u: unknown rights 0x%x", rule,
-				  rights & ~known);
+		return obmon_fail(err, OBMON_ERR_INTERNAL, "rule %u: unknown rights 0x%x", rule, rights & ~known);
 	if ((rights & OBMON_RIGHTS_ALL) && rule == 0)
 		return obmon_fail(err, OBMON_ERR_INTERNAL, "rights 0x%x under no rule", rights);
 	return 0;
 }
 
-int dfa_builder_add(struct dfa_builder *builder, const void *prefix, size_t prefix_length,
-		    const struct glob *glob, const char *skip, size_t skip_length, uint32_t rights,
-		    uint32_t rule, struct obmon_error *err)
+int dfa_builder_add(struct dfa_builder *builder, const void *prefix, size_t prefix_length, const struct glob *glob,
+		    const char *skip, size_t skip_length, uint32_t rights, uint32_t rule, struct obmon_error *err)
 {
 	const struct move move = {
 		.prefix = prefix,
@@ -435,8 +426,8 @@ int dfa_builder_add(struct dfa_builder *builder, const void *prefix, size_t pref
 		case DFA_NO_MEMORY:
 			return obmon_fail(err, OBMON_ERR_INTERNAL, "out of memory while adding path rules");
 		case DFA_TOO_BIG:
-			return obmon_fail(err, OBMON_ERR_CONFIG,
-					  "the path rules are too many: no room for rule %u", rule);
+			return obmon_fail(err, OBMON_ERR_CONFIG, "the path rules are too many: no room for rule %u",
+					  rule);
 		default:
 			return obmon_fail(err, OBMON_ERR_INTERNAL, "rule %u: malformed pattern", rule);
 		}

@@ -311,8 +311,7 @@ static void put(struct dfa *dfa, uint32_t id, uint32_t column, uint32_t next)
 {
 	struct obmon_dfa_page *page = &dfa->pages[id >> OBMON_DFA_PAGE_SHIFT];
 
-	page->entry[(id & OBMON_DFA_SLOT_MASK) + column] =
-		(struct obmon_dfa_entry){ .check = id, .next = next };
+	page->entry[(id & OBMON_DFA_SLOT_MASK) + column] = (struct obmon_dfa_entry){ .check = id, .next = next };
 }
 
 static enum dfa_status write_rows(struct packer *packer, struct dfa *dfa)

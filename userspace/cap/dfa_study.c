@@ -37,10 +37,8 @@ static void sum_up_below(struct nfa_below *all, const struct nfa *nfa)
 /* A node is wild if a wildcard leads to it: others may be under way at the same time. */
 static void find_wild(bool *wild, const struct nfa *nfa)
 {
-	wild[NFA_ROOT] = false;
 	for (uint32_t i = 0; i < nfa->n_nodes; i++) {
-		for (uint32_t child = nfa->nodes[i].child; child != NFA_NONE;
-		     child = nfa->nodes[child].sibling)
+		for (uint32_t child = nfa->nodes[i].child; child != NFA_NONE; child = nfa->nodes[child].sibling)
 			wild[child] = wild[i] || nfa->nodes[child].edge != EDGE_BYTE;
 	}
 }
@@ -63,8 +61,7 @@ static uint64_t fold_hash(const struct nfa *nfa, const uint32_t *fold, bool rule
 }
 
 /* Does the same follow two nodes? Children in another order count as different: just a missed chance. */
-static bool fold_equal(const struct nfa *nfa, const uint32_t *fold, bool rules, uint32_t a,
-		       uint32_t b)
+static bool fold_equal(const struct nfa *nfa, const uint32_t *fold, bool rules, uint32_t a, uint32_t b)
 {
 	const struct nfa_node *nodes = nfa->nodes;
 	const struct nfa_node *x = &nodes[a], *y = &nodes[b];
@@ -123,7 +120,7 @@ static enum dfa_status fold_nodes(const struct nfa *nfa, const bool *wild, uint3
 enum dfa_status nfa_study_init(struct nfa_study *study, const struct nfa *nfa)
 {
 	const uint32_t n = nfa->n_nodes;
-	bool *wild = malloc(n * sizeof(*wild));
+	bool *wild = calloc(n, sizeof(*wild));
 	enum dfa_status status = DFA_NO_MEMORY;
 
 	study->same = malloc(n * sizeof(*study->same));

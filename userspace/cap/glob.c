@@ -75,7 +75,9 @@ struct draft {
  * ---- Errors
  */
 
-__attribute__((format(printf, 3, 4)))
+static int fail_pattern(const struct reader *reader, size_t offset, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
 static int fail_pattern(const struct reader *reader, size_t offset, const char *fmt, ...)
 {
 	const int shown = reader->length < SHOWN_MAX ? (int)reader->length : SHOWN_MAX;
@@ -90,8 +92,8 @@ static int fail_pattern(const struct reader *reader, size_t offset, const char *
 	if (reader->where)
 		where = *reader->where;
 	if (where.column == 0)
-		return obmon_fail_at(reader->err, &where, "pattern '%.*s'%s: %s (at byte %zu of the pattern)",
-				     shown, reader->text, more, what, offset + 1);
+		return obmon_fail_at(reader->err, &where, "pattern '%.*s'%s: %s (at byte %zu of the pattern)", shown,
+				     reader->text, more, what, offset + 1);
 	where.column += (unsigned int)offset;
 	return obmon_fail_at(reader->err, &where, "pattern '%.*s'%s: %s", shown, reader->text, more, what);
 }
@@ -128,9 +130,9 @@ static struct glob_token token_byte(unsigned char byte)
 /* `?`, and the first byte of a component that is `*` */
 static struct glob_token token_any_of_name(void)
 {
-	struct glob_token token = { .kind = GLOB_SET, .set = { ~UINT64_C(0), ~UINT64_C(0), ~UINT64_C(0),
-								 ~UINT64_C(0) } };
+	struct glob_token token = { .kind = GLOB_SET };
 
+	memset(token.set, 0xff, sizeof(token.set));
 	set_remove(&token, '/');
 	return token;
 }
@@ -182,8 +184,7 @@ static int read_class_byte(struct reader *reader, size_t open, size_t *at, unsig
 }
 
 /* A byte or a range; a '-' that neither begins nor ends the class must stand between two bytes. */
-static int read_class_item(struct reader *reader, size_t open, size_t *at, struct glob_token *token,
-			   bool first)
+static int read_class_item(struct reader *reader, size_t open, size_t *at, struct glob_token *token, bool first)
 {
 	const char *text = reader->text;
 	const size_t start = *at;
@@ -379,6 +380,7 @@ static int read_lexemes(struct reader *reader)
  */
 
 /* Append to @out the tokens of way @way through the lexemes from @at to the end of its branch. */
+/* NOLINTNEXTLINE(misc-no-recursion): at most NESTING_MAX deep */
 static size_t expand(const struct reader *reader, size_t at, size_t way, const struct lexeme **out)
 {
 	size_t n = 0;
@@ -512,8 +514,7 @@ static int resolve_base(struct reader *reader, const char *base, struct draft *d
 		return fail_pattern(reader, 0,
 				    "it doesn't begin with '/', and nothing is given that it is relative to");
 	if (base[0] != '/' || strlen(base) > GLOB_LENGTH_MAX)
-		return obmon_fail(reader->err, OBMON_ERR_INTERNAL,
-				  "the base '%s' of a pattern isn't absolute", base);
+		return obmon_fail(reader->err, OBMON_ERR_INTERNAL, "the base '%s' of a pattern isn't absolute", base);
 	while (*base) {
 		const size_t length = strcspn(base, "/");
 
@@ -555,8 +556,7 @@ static size_t literal_head(const struct glob_token *tokens, size_t n)
 	return head > 0 ? head - 1 : 0;
 }
 
-static int append_alternative(struct glob *glob, const struct glob_token *tokens, size_t n,
-			      struct obmon_error *err)
+static int append_alternative(struct glob *glob, const struct glob_token *tokens, size_t n, struct obmon_error *err)
 {
 	struct glob_alternative *alternative = &glob->alternatives[glob->n];
 
@@ -581,7 +581,8 @@ static int workspace_init(struct workspace *work, const struct reader *reader, c
 	/* for the longest alternative; see ALTERNATIVE_TOKENS_MAX */
 	const size_t tokens = 2 * reader->n + (base ? strlen(base) : 0) + 2;
 
-	work->raw = malloc(reader->n * sizeof(*work->raw));
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): it is an array of pointers */
+	work->raw = reallocarray(NULL, reader->n, sizeof(*work->raw));
 	work->draft.tokens = malloc(tokens * sizeof(*work->draft.tokens));
 	return work->raw && work->draft.tokens ? 0 : fail_memory(reader->err);
 }
@@ -607,13 +608,13 @@ static int check_absolute(struct reader *reader, const struct lexeme **raw, size
 	return 0;
 }
 
-static int add_alternatives(struct reader *reader, struct workspace *work, const char *base,
-			    struct glob *glob)
+static int add_alternatives(struct reader *reader, struct workspace *work, const char *base, struct glob *glob)
 {
 	const size_t ways = reader->open[0].ways;
 	size_t tokens = 0;
 	int absolute = -1;
 
+	/* NOLINTNEXTLINE(clang-analyzer-optin.portability.UnixAPI): there is always one way at least */
 	glob->alternatives = calloc(ways, sizeof(*glob->alternatives));
 	if (!glob->alternatives)
 		return fail_memory(reader->err);
@@ -639,8 +640,8 @@ static int add_alternatives(struct reader *reader, struct workspace *work, const
 	return 0;
 }
 
-int glob_parse(struct glob *glob, const char *text, size_t length, const char *base,
-	       const struct obmon_location *where, struct obmon_error *err)
+int glob_parse(struct glob *glob, const char *text, size_t length, const char *base, const struct obmon_location *where,
+	       struct obmon_error *err)
 {
 	struct reader reader = { .text = text, .length = length, .where = where, .err = err };
 	struct workspace work = { 0 };
@@ -796,8 +797,7 @@ struct listing_draft {
 };
 
 /* Add the first @n tokens of @tokens, followed by a token of @tail unless it is GLOB_BYTE. */
-static int listing_add(struct listing_draft *listing, const struct glob_token *tokens, size_t n,
-		       enum glob_kind tail)
+static int listing_add(struct listing_draft *listing, const struct glob_token *tokens, size_t n, enum glob_kind tail)
 {
 	struct glob *glob = listing->glob;
 

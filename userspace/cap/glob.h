@@ -67,8 +67,8 @@ struct glob {
  * errors name the column, or the byte within the pattern where columns are unknown. @glob is left empty on
  * failure.
  */
-int glob_parse(struct glob *glob, const char *text, size_t length, const char *base,
-	       const struct obmon_location *where, struct obmon_error *err);
+int glob_parse(struct glob *glob, const char *text, size_t length, const char *base, const struct obmon_location *where,
+	       struct obmon_error *err);
 
 void glob_clear(struct glob *glob);
 

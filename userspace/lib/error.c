@@ -96,7 +96,8 @@ struct raw_text {
 	size_t n;
 };
 
-__attribute__((format(printf, 2, 0)))
+static void raw_vappend(struct raw_text *raw, const char *fmt, va_list args) __attribute__((format(printf, 2, 0)));
+
 static void raw_vappend(struct raw_text *raw, const char *fmt, va_list args)
 {
 	const size_t room = sizeof(raw->text) - raw->n;
@@ -108,7 +109,8 @@ static void raw_vappend(struct raw_text *raw, const char *fmt, va_list args)
 		raw->n += (size_t)n < room ? (size_t)n : room - 1;
 }
 
-__attribute__((format(printf, 2, 3)))
+static void raw_append(struct raw_text *raw, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
 static void raw_append(struct raw_text *raw, const char *fmt, ...)
 {
 	va_list args;

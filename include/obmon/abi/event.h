@@ -19,12 +19,10 @@
 #define OBMON_HOOK_LIST(X) \
 	X(FILE_OPEN, file_open) \
 	X(FILE_RECEIVE, file_receive) \
-	X(FILE_TRUNCATE, file_truncate) \
 	X(FILE_IOCTL, file_ioctl) \
 	X(FILE_MPROTECT, file_mprotect) \
 	X(MMAP_FILE, mmap_file) \
 	X(PATH_NOTIFY, path_notify) \
-	X(PATH_TRUNCATE, path_truncate) \
 	X(PATH_MKDIR, path_mkdir) \
 	X(PATH_MKNOD, path_mknod) \
 	X(PATH_SYMLINK, path_symlink) \
@@ -32,8 +30,6 @@
 	X(PATH_RMDIR, path_rmdir) \
 	X(PATH_RENAME, path_rename) \
 	X(PATH_LINK, path_link) \
-	X(PATH_CHMOD, path_chmod) \
-	X(PATH_CHOWN, path_chown) \
 	X(INODE_SETATTR, inode_setattr) \
 	X(INODE_SETXATTR, inode_setxattr) \
 	X(INODE_REMOVEXATTR, inode_removexattr) \
