@@ -27,10 +27,8 @@ struct name {
 	__u32 sequence; /* of rename_lock when the walk began */
 	__u32 strides;  /* that are left to this try */
 	__u32 foreign;  /* in procfs, about a task outside the run */
-	__u32 reserved;
 	__u32 last;     /* where the last component begins, with its slash */
 	__u32 at;       /* how far the automaton has read, */
-	__u32 end;      /* how far it shall read */
 	__u32 state;    /* and where it stands */
 	__u32 parent_state; /* where it stood before the last component */
 	__u32 rights;

@@ -5,8 +5,9 @@
 
 #include "subject.h"
 
-/* Bytes a callback takes at most: as many as a usual path has, since a callback costs as much as two bytes. */
-#define MATCH_STRIDE 64u
+/* Bytes a callback takes at most: as many as a usual component has. More would be checked by the verifier, one by
+ * one, in every program. */
+#define MATCH_STRIDE 16u
 /* A callback ends early where the automaton steps onto another page, which may be at every byte. */
 #define MATCH_STRIDES_MAX (NAME_END + 1)
 
@@ -40,12 +41,14 @@ static long match_stride(__u32 index, struct matching *matching)
 	asm volatile("" : "+r"(at));
 	if (!page || at > NAME_END)
 		return 1;
-	left = name->end - at;
+	left = (at < name->last ? name->last : NAME_END) - at;
 	if (left > MATCH_STRIDE)
 		left = MATCH_STRIDE;
 	name->at += obmon_dfa_run(page, run->columns, &name->bytes[at], left, &state);
 	name->state = state;
-	if (name->at < name->end && state != OBMON_DFA_DEAD)
+	if (name->at <= name->last) /* ends up as the state before the last component, which a memo keeps */
+		name->parent_state = state;
+	if (name->at < NAME_END && state != OBMON_DFA_DEAD)
 		return 0;
 	name->failure = OBMON_FAIL_NONE;
 	return 1;
@@ -115,16 +118,6 @@ static __always_inline __u32 name_with_device(struct name *name)
 	return start;
 }
 
-/* Run the automaton from where it stands up to @end. */
-static __always_inline void match_up_to(struct matching *matching, __u32 end)
-{
-	struct name *name = matching->name;
-
-	name->failure = OBMON_FAIL_NO_POLICY; /* until the automaton has come to the end */
-	name->end = end;
-	bpf_loop(MATCH_STRIDES_MAX, match_stride, matching, 0);
-}
-
 /*
  * Look the name @use up in the automaton of @slot: fills its rights, residual and failure. With @from_start the
  * name is whole, and name->parent_state is filled as well; else only its last component stands in the buffer,
@@ -153,12 +146,8 @@ __noinline int match_name(__u32 scratch_index, __u32 use, __u32 slot, __u32 need
 	if (from_start) {
 		name->state = run->start;
 		name->at = name_with_device(name);
-		match_up_to(&matching, name->last);
-		name->parent_state = name->state;
-		if (name->failure)
-			return 0;
 	}
-	match_up_to(&matching, NAME_END);
+	bpf_loop(MATCH_STRIDES_MAX, match_stride, &matching, 0);
 	if (name->failure)
 		return 0;
 	name->failure = OBMON_FAIL_NO_POLICY;

@@ -2,8 +2,10 @@
 """Renames and links: no name may gain a right, and no moment of a rename may be taken for a name."""
 
 import os
+import shutil
+import subprocess
 
-from harness import (ACT, PLACES, Case, Test, answers_of, in_background, let_through, obmon, options, plant, put)
+from harness import (ACT, PLACES, Case, Started, Test, answers_of, in_background, let_through, obmon, options, plant, put)
 
 XDEV = "EXDEV"
 
@@ -80,6 +82,131 @@ class Moves(Test):
         run = obmon(*words, *options(profiles=["shell"]), cmd=["mv", d + "/rw/dir", d + "/w/free/dir"])
         self.assertEqual(run.status, 0, run)
         self.assertTrue(os.path.exists(d + "/w/free/dir/below"))
+
+
+class Dialogue:
+    """A run that does one operation at a time, as the test says."""
+
+    def __init__(self, words):
+        self.started = Started(words, [ACT, "-"], stdin=subprocess.PIPE)
+
+    def ask(self, *words):
+        process = self.started.process
+        process.stdin.write("\t".join(words) + "\n")
+        process.stdin.flush()
+        return process.stdout.readline().rstrip("\n").partition(" ")[2]
+
+    def end(self):
+        self.started.process.stdin.close()
+        self.started.process.stdin = None
+        return self.started.end()
+
+
+class Memory(Test):
+    """What was decided about a name is not decided about the next one."""
+
+    def test_names_that_change(self):
+        for place in ("tmpfs", "ext4"):
+            d = plant(PLACES[place])
+            for name in ("pub", "sec"):
+                put(f"{d}/{name}/one/two/f", name)
+                put(f"{d}/{name}/g", name)
+            run = Dialogue(options([f"FILE_READ:{d}/pub/**"]))
+            inner = "/one/two/f"
+
+            def expect(path, answer, run=run, d=d):
+                got = run.ask("read", d + path)
+                self.assertEqual(got, answer, path)
+
+            for _ in range(3):
+                expect("/pub" + inner, "ok pub")
+                expect("/sec" + inner, "EACCES")
+            # the file's folder, and the one above it, by other hands
+            os.rename(f"{d}/pub/one/two", f"{d}/sec/two")
+            expect("/sec/two/f", "EACCES")
+            os.rename(f"{d}/sec/two", f"{d}/pub/one/two")
+            expect("/pub" + inner, "ok pub")
+            os.rename(f"{d}/pub/one", f"{d}/sec/other")
+            expect("/sec/other/two/f", "EACCES")
+            os.rename(f"{d}/sec/other", f"{d}/pub/one")
+            expect("/pub" + inner, "ok pub")
+            # at the top, two for one another
+            os.rename(f"{d}/pub", f"{d}/x")
+            os.rename(f"{d}/sec", f"{d}/pub")
+            os.rename(f"{d}/x", f"{d}/sec")
+            expect("/pub" + inner, "ok sec")
+            expect("/sec" + inner, "EACCES")
+            expect("/sec/g", "EACCES")
+            # the file itself; a second name of it
+            os.rename(f"{d}/pub/g", f"{d}/h")
+            expect("/h", "EACCES")
+            os.link(f"{d}/h", f"{d}/pub/h")
+            expect("/pub/h", "ok sec")
+            expect("/h", "EACCES")
+            expect("/pub/h", "ok sec")
+            # gone, and there anew: the same inode numbers for other names
+            shutil.rmtree(f"{d}/pub")
+            put(f"{d}/sec2/one/two/f", "new")
+            put(f"{d}/pub/one/two/f", "newer")
+            expect("/sec2" + inner, "EACCES")
+            expect("/pub" + inner, "ok newer")
+            shutil.rmtree(f"{d}/sec2")
+            shutil.rmtree(f"{d}/pub")
+            put(f"{d}/pub/one/two/f", "newest")
+            put(f"{d}/sec2/one/two/f", "new")
+            expect("/pub" + inner, "ok newest")
+            expect("/sec2" + inner, "EACCES")
+            # many of them, so that what was remembered is crowded out
+            for i in range(300):
+                os.makedirs(f"{d}/pub/many{i}")
+                os.makedirs(f"{d}/many{i}")
+                put(f"{d}/pub/many{i}/f", str(i))
+                put(f"{d}/many{i}/f", str(i))
+            for i in range(0, 300, 7):
+                expect(f"/pub/many{i}/f", f"ok {i}")
+                expect(f"/many{i}/f", "EACCES")
+                os.rename(f"{d}/pub/many{i}", f"{d}/moved")
+                os.rename(f"{d}/many{i}", f"{d}/pub/many{i}")
+                os.rename(f"{d}/moved", f"{d}/many{i}")
+                expect(f"/pub/many{i}/f", f"ok {i}")
+                expect(f"/many{i}/f", "EACCES")
+            self.assertEqual(run.end().status, 0)
+
+    def test_moved_by_the_run(self):
+        """Where both names lead to the same future the run may move a folder, and then has what it had."""
+        d = plant(PLACES["tmpfs"])
+        put(d + "/a/x/f", "text")
+        os.mkdir(d + "/b")
+        run = Dialogue(options([f"FILE_WRITE:{d}/{{a,b}}/*", f"FILE_READ:{d}/{{a,b}}/*/f", f"FILE_READ:{d}/a/x/only-here"]))
+        self.assertEqual(run.ask("read", d + "/a/x/f"), "ok text")
+        self.assertEqual(run.ask("rename", d + "/a/x", d + "/b/x"), "EXDEV")
+        self.assertEqual(run.ask("rename", d + "/a/x", d + "/a/y"), "EXDEV")
+        os.rename(d + "/a/x", d + "/a/y")
+        self.assertEqual(run.ask("rename", d + "/a/y", d + "/b/z"), "ok")
+        self.assertEqual(run.ask("read", d + "/b/z/f"), "ok text")
+        self.assertEqual(run.ask("mkdir", d + "/a/x"), "ok")
+        self.assertEqual(run.ask("rename", d + "/b/z", d + "/a/x"), "EXDEV")
+        run.end()
+
+    def test_another_run_in_the_same_place(self):
+        """The next run takes the place of the last one, with other grants on the same folders."""
+        d = plant(PLACES["tmpfs"])
+        for rule, allowed, other in (("**", "ok inner", "ok secret"), ("sub/*", "ok inner", "EACCES"),
+                                     ("other.txt", "EACCES", "ok secret"), ("**", "ok inner", "ok secret"),
+                                     ("nothing", "EACCES", "EACCES")):
+            run = obmon(*options([f"FILE_READ:{d}/{rule}"]),
+                        cmd=[ACT, "read", d + "/sub/inner.txt", ",", "read", d + "/other.txt"])
+            self.assert_answers(run, allowed, other)
+
+    def test_two_runs_side_by_side(self):
+        d = plant(PLACES["tmpfs"])
+        one, two = (Dialogue(options([f"FILE_READ:{d}/{rule}"])) for rule in ("sub/**", "full/**"))
+        for _ in range(5):
+            for run, path, answer in ((one, "/sub/inner.txt", "ok inner"), (two, "/sub/inner.txt", "EACCES"),
+                                      (one, "/full/file", "EACCES"), (two, "/full/file", "ok in the way")):
+                self.assertEqual(run.ask("read", d + path), answer)
+        one.end()
+        two.end()
 
 
 class Races(Test):

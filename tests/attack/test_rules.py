@@ -161,9 +161,11 @@ class Rules(Test):
     def test_too_deep(self):
         """More components than obmon looks at: refused, said to be so, and by no grant to be had."""
         above = BASE.count("/")  # components count from the file system's root
-        near = put(D + "/a" * (255 + above - D.count("/")) + "/f", "x")
-        self.assertEqual(near.count("/") - above, 256)
-        path = put(D + "/a" * 600 + "/f", "x")
+        near = put(D + "/a" * (249 + above - D.count("/")) + "/f", "x")
+        self.assertEqual(near.count("/") - above, 250)
+        path = D + "/a" * (256 + above - D.count("/")) + "/f"
+        self.assertEqual(path.count("/") - above, 257)
+        put(path, "x")
         self.check_cases([
             let_through("read", near, answer="ok x"),
             Case("read", path, missing=[("FAILURE", None)], granted=None),

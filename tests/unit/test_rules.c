@@ -366,6 +366,38 @@ static void test_every_mount(void **state)
 	obmon_cap_set_clear(&set);
 }
 
+/* What another mount hides can't be meant by a name that people see. */
+static void test_hidden_mounts(void **state)
+{
+	struct mount items[] = {
+		{ .id = 2000000000, .dev = 0xabc00001, .root = "/", .point = "/proc", .type = "proc" },
+		{ .id = 2000000001, .dev = 0xabc00002, .root = "/", .point = "/obmon-none", .type = "tmpfs" },
+	};
+	struct place hidden = { .fs_path = "/x" };
+	struct obmon_cap_set set = { 0 };
+	struct mounts own = mounts;
+	struct dfa dfa;
+	size_t i;
+
+	(void)state;
+	mounts.items = calloc(own.n + ARRAY_SIZE(items), sizeof(*mounts.items));
+	assert_non_null(mounts.items);
+	memcpy(mounts.items, own.items, own.n * sizeof(*own.items));
+	memcpy(mounts.items + own.n, items, sizeof(items));
+	mounts.n = own.n + ARRAY_SIZE(items);
+	add(&set, "FILE_WRITE:/**");
+	compile_set(&dfa, &set, "", nothing_never);
+	assert_int_equal(rights_at(&dfa, "/proc/meminfo"), WRITE);
+	free(mounts.items);
+	mounts = own;
+	for (i = 0; i < ARRAY_SIZE(items); i++) {
+		hidden.dev = items[i].dev;
+		assert_int_equal(rules_rights_at(&dfa, &hidden), 0);
+	}
+	dfa_clear(&dfa);
+	obmon_cap_set_clear(&set);
+}
+
 static void test_quiet(void **state)
 {
 	static const struct rights_case cases[] = {
@@ -760,6 +792,7 @@ int main(void)
 		workspace_test(test_links),
 		workspace_test(test_filesystems),
 		workspace_test(test_every_mount),
+		workspace_test(test_hidden_mounts),
 		workspace_test(test_quiet),
 		workspace_test(test_never),
 		workspace_test(test_rule_numbers),

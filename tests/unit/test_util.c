@@ -403,6 +403,25 @@ static void test_remove_tree_of_a_file_that_must_stay(void **state)
 	assert_int_equal(exists("sticky/file"), !getuid());
 }
 
+/* A link that can't be removed isn't followed either. */
+static int remove_sticky_link(void)
+{
+	return remove_tree(in_scratch("sticky/link")) ? 1 : 0;
+}
+
+static void test_remove_tree_of_a_link_that_must_stay(void **state)
+{
+	(void)state;
+	make_directory("sticky");
+	make_directory("outside");
+	make_file("outside/file", "precious");
+	assert_int_equal(symlink("../outside", in_scratch("sticky/link")), 0);
+	assert_int_equal(chmod(in_scratch("sticky"), 01777), 0);
+	assert_int_equal(chmod(in_scratch("outside"), 0777), 0);
+	assert_int_equal(as_nobody(remove_sticky_link), !getuid());
+	assert_true(content_is("outside/file", "precious"));
+}
+
 /* A run can make its TMPDIR as deep as it likes, deeper than obmon may have descriptors. */
 static void test_remove_tree_that_is_deep(void **state)
 {
@@ -598,6 +617,7 @@ int main(void)
 		scratch_test(test_remove_tree_with_unreadable_directories),
 		scratch_test(test_remove_tree_tells_what_failed_below),
 		scratch_test(test_remove_tree_of_a_file_that_must_stay),
+		scratch_test(test_remove_tree_of_a_link_that_must_stay),
 		scratch_test(test_remove_tree_that_is_deep),
 		cmocka_unit_test(test_format),
 		cmocka_unit_test(test_uuid7),

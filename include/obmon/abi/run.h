@@ -99,6 +99,6 @@ struct obmon_abi_info {
 };
 
 /* Cgroup levels at which runs live: the host-wide programs only look there. Element of `obmon_levels`. */
-#define OBMON_LEVELS_MAX 8u
+#define OBMON_LEVELS_MAX 4u
 
 #endif
