@@ -9,7 +9,7 @@
 # KERNELS="6.1 6.12" is the default matrix; KERNELS=all adds 7.2.
 
 VERSION := 0.1.0
-PREFIX ?= /usr/local
+PREFIX ?= /usr
 BINDIR ?= $(PREFIX)/bin
 DATADIR ?= $(PREFIX)/share/obmon
 MANDIR ?= $(PREFIX)/share/man

@@ -24,6 +24,7 @@ static __always_inline int decide_open(const struct subject *subject, struct fil
 
 	if (!need || file_is_internal(file))
 		return 0;
+	probe_settle(subject, file);
 	return judge(subject, file->f_path.dentry, need, 0);
 }
 

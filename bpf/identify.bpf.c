@@ -19,6 +19,12 @@ int obmon_identify(struct bpf_iter__task_file *ctx)
 	identity.ino = inode->i_ino;
 	identity.generation = inode->i_generation;
 	identity.f_mode = file->f_mode;
+	if (inode->i_sb->s_magic == CGROUP2_SUPER_MAGIC) {
+		struct kernfs_node *node = inode->i_private;
+		struct cgroup *cgroup = BPF_CORE_READ(node, priv);
+
+		identity.cgroup_level = BPF_CORE_READ(cgroup, level);
+	}
 	bpf_seq_write(ctx->meta->seq, &identity, sizeof(identity));
 	return 0;
 }

@@ -39,7 +39,7 @@ PLACES = {
     "tmpfs": BASE + "/w",
     "ext4": BASE + "/ext4/w",
     "overlay": BASE + "/overlay/w",
-    "root": "/var/tmp/obmon-test",
+    "root": f"/var/tmp/obmon-test-{os.getpid()}",
 }
 
 _serial = iter(range(1_000_000))
@@ -207,6 +207,18 @@ def leftovers(run_id="*"):
                                  f"/tmp/obmon-{run_id}") for path in glob.glob(pattern)]
 
 
+def settle(seconds=40):
+    """Whatever there is of runs now (of other tests', too) must go."""
+    now = set(leftovers())
+    wait_for(lambda: not now & set(leftovers()), seconds, f"the end of {now & set(leftovers())}")
+
+
+def alone(test):
+    """Mark a test that cannot run beside others: it kills, or sweeps, what is theirs as well."""
+    test.alone = True
+    return test
+
+
 def lost():
     """Operations that the kernel refused because it could not find the run."""
     return int(json.loads(shell("bpftool", "-j", "map", "dump", "pinned", PINS + "/maps/obmon_lost"))[0]
@@ -256,7 +268,7 @@ class Started:
             words = [*words, "--events", self.events_path, "--result", self.result_path]
         self.process = subprocess.Popen(
             [*wrap, obmon, "exec", *words, "--", *(word if isinstance(word, bytes) else str(word) for word in cmd)], stdin=stdin, cwd=cwd, pass_fds=pass_fds,
-            env={"PATH": os.environ["PATH"], **(env or {})}, text=True, errors="surrogateescape",
+            env={"PATH": os.environ["PATH"], "HOME": "/root", **(env or {})}, text=True, errors="surrogateescape",
             **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **popen})
 
     @property
@@ -294,7 +306,7 @@ def refused_to_start(*words, cmd=("/bin/true",), status=2, **how):
     run = obmon(*words, cmd=list(cmd), check=False, **how)
     assert run.status == status, run
     assert run.stderr.startswith("obmon: ") and run.stderr.endswith("\n"), run
-    assert not leftovers(), leftovers()
+    assert run.result is None and not run.events, run
     return run.stderr
 
 

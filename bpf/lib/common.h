@@ -21,9 +21,11 @@
 #define FMODE_WRITE 0x2u
 #define FMODE_EXEC 0x20u /* also __FMODE_EXEC in f_flags */
 #define FMODE_PATH 0x4000u
+#define FMODE_CREATED 0x100000u /* Linux 4.19 */
 #define SB_NOUSER 0x80000000ul
 
 /* include/uapi/asm-generic/fcntl.h; x86 and arm64 alike */
+#define O_CREAT 00000100u
 #define O_TRUNC 00001000u
 
 #define RENAME_EXCHANGE 2u
@@ -31,6 +33,7 @@
 /* include/uapi/linux/stat.h */
 #define S_IFMT 0170000u
 #define S_IFSOCK 0140000u
+#define S_IFLNK 0120000u
 #define S_IFDIR 0040000u
 #define S_IFBLK 0060000u
 #define S_IFCHR 0020000u

@@ -120,6 +120,18 @@ enum trust {
 	UNTRUSTED,
 };
 
+/* Does the set call it expected that @missing is refused? */
+static __always_inline bool rights_quiet(__u32 rights, __u32 missing)
+{
+	return !(missing & ~(rights >> OBMON_RIGHT_QUIET_SHIFT & OBMON_RIGHTS_ALL));
+}
+
+/* Is the operation about a name rather than about the file behind it? An object has no say over names. */
+static __always_inline bool hook_is_about_name(__u32 hook)
+{
+	return hook >= OBMON_HOOK_PATH_MKDIR && hook <= OBMON_HOOK_PATH_LINK;
+}
+
 /* What the run holds on the inode whatever its name, obmon's own filesystems included. */
 static __always_inline void hold_object(struct operation *op, struct dentry *dentry, struct name *name, __u32 need)
 {
@@ -131,7 +143,7 @@ static __always_inline void hold_object(struct operation *op, struct dentry *den
 	if (!inode)
 		return;
 	object = object_find(op->subject.run, inode);
-	if (!object)
+	if (!object || (hook_is_about_name(op->subject.hook) && object->rights != OBMON_RIGHT_NEVER))
 		return;
 	if (need & ~rights_implied(name->rights) && !(need & ~rights_implied(object->rights)))
 		count(&object->hits);
@@ -209,13 +221,18 @@ static __always_inline void judge_named(struct operation *op, struct dentry *den
 	}
 	scratch->missing = need; /* what a record of a failure says was asked for */
 	hold(op, dentry, NAME_OBJECT, need, trust);
-	if (name->failure || name->rights & OBMON_RIGHT_NEVER)
+	if (name->failure)
 		return;
+	if (name->rights & OBMON_RIGHT_NEVER) {
+		if (rights_quiet(name->rights, need))
+			scratch->outcome = OUTCOME_QUIET_GUARD;
+		return;
+	}
 	missing = need & ~rights_implied(name->rights);
 	scratch->missing = missing;
 	if (!missing)
 		scratch->outcome = OUTCOME_ALLOWED;
-	else if (!(missing & ~(name->rights >> OBMON_RIGHT_QUIET_SHIFT)))
+	else if (rights_quiet(name->rights, missing))
 		scratch->outcome = OUTCOME_QUIET;
 	else
 		scratch->outcome = OUTCOME_MISSING;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Every map of obmon, and nothing else. All are pinned; user space finds them by these names
- * (userspace/engine/pins.c reads the names from the object, nobody retypes them).
+ * (userspace/engine/engine.c).
  */
 #ifndef OBMON_BPF_MAPS_H
 #define OBMON_BPF_MAPS_H
@@ -57,6 +57,7 @@ enum outcome {
 	OUTCOME_MISSING, /* a grant is missing */
 	OUTCOME_QUIET,   /* the same, and the set says that this is expected */
 	OUTCOME_GUARD,   /* nothing can grant it */
+	OUTCOME_QUIET_GUARD, /* nothing can, and the set says that a try is expected */
 	OUTCOME_FAILURE, /* it could not be decided */
 };
 
@@ -107,6 +108,20 @@ struct {
 	__type(key, int);
 	__type(value, struct memo);
 } obmon_memos SEC(".maps");
+
+/* The last creation that a task was refused: see probe.h. */
+struct refused_creation {
+	__u64 dentry; /* as a number; 0: none */
+	__u64 opened; /* likewise, of the file being opened */
+	__u64 seq;    /* of the record */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct refused_creation);
+} obmon_probes SEC(".maps");
 
 struct policy_pages {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -4,7 +4,8 @@
  *
  * A directory's inode storage holds the state of a run's automaton after the directory's own name. It holds as
  * long as nothing was renamed, anywhere: rename_lock's sequence, which the walk has checked, is part of it. So
- * is the dentry, for filesystems that give a directory more than one, and an epoch of about 2^18 ticks, within
+ * is the dentry and the hash of its name, for filesystems that drop a directory's dentry and give it another
+ * one, and an epoch of about 2^18 ticks, within
  * which the sequence can't come around. Only a decision to let through is ever taken from a memo; a refusal
  * reads the whole name again.
  *
@@ -39,7 +40,7 @@ static __always_inline __u64 memo_tag(const struct obmon_run *run, __u64 owner, 
 static __always_inline __u64 memo_owner(struct name *name, struct dentry *parent)
 {
 	*(volatile __u64 *)&name->owner = (__u64)parent;
-	return *(volatile __u64 *)&name->owner;
+	return *(volatile __u64 *)&name->owner + parent->d_name.hash;
 }
 
 /* In procfs a name depends on who lives, and the root is its own parent. */

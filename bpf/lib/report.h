@@ -5,6 +5,7 @@
 
 #include "match.h"
 #include "name.h"
+#include "probe.h"
 
 /* One operation under judgement, with the working memory it has claimed. */
 struct operation {
@@ -152,6 +153,8 @@ static __always_inline bool report_send(struct operation *op, struct dentry *obj
 	event->exe_length = report_exe(scratch, task, length);
 	length += event->exe_length + sizeof(*event);
 	event->seq = __sync_fetch_and_add(&run->seq, 1) + 1;
+	if (object && op->subject.hook == OBMON_HOOK_PATH_MKNOD)
+		probe_note(&op->subject, object, event->seq);
 	asm volatile("" : "+r"(length));
 	if (ring && length <= OBMON_EVENT_MAX && !bpf_ringbuf_output(ring, event, length, 0))
 		return true;
@@ -167,7 +170,7 @@ static __always_inline void failure_count(struct obmon_run *run, enum obmon_fail
 
 /*
  * Under --on-violation kill the first refusal is the process's last act; user space ends the rest. Not so for
- * path_mknod, which an open with O_CREAT asks before it knows whether the file exists.
+ * path_mknod, whose refusal may turn out to be none (probe.h).
  */
 static __always_inline void refuse_count(const struct subject *subject)
 {
@@ -188,10 +191,10 @@ static __always_inline int refuse_unrecorded(const struct subject *subject)
 	return -EACCES;
 }
 
-static __always_inline int conclude_quietly(struct obmon_run *run)
+static __always_inline int conclude_quietly(struct obmon_run *run, __u32 outcome)
 {
 	count(&run->quiet);
-	if (run->flags & OBMON_RUN_AUDIT)
+	if (outcome == OUTCOME_QUIET && run->flags & OBMON_RUN_AUDIT)
 		return 0;
 	count(&run->refused);
 	return -EACCES;
@@ -209,8 +212,8 @@ static __noinline int conclude(struct operation *op, struct dentry *object, stru
 	bool audited = outcome == OUTCOME_MISSING && run->flags & OBMON_RUN_AUDIT;
 	bool sent;
 
-	if (outcome == OUTCOME_QUIET)
-		return conclude_quietly(run);
+	if (outcome == OUTCOME_QUIET || outcome == OUTCOME_QUIET_GUARD)
+		return conclude_quietly(run, outcome);
 	event->verdict = outcome == OUTCOME_GUARD   ? OBMON_VERDICT_GUARD :
 			 outcome == OUTCOME_FAILURE ? OBMON_VERDICT_FAILURE :
 			 audited                    ? OBMON_VERDICT_AUDITED :

@@ -9,7 +9,7 @@ import subprocess
 import time
 
 import harness
-from harness import (ACT, BASE, CGROUPS, PLACES, Started, Test, alive, kill, leftovers, obmon, options, plant, put,
+from harness import (ACT, BASE, CGROUPS, PLACES, Started, Test, alive, alone, kill, leftovers, obmon, options, plant, put,
                      wait_for)
 
 QUIET = 0.05
@@ -27,10 +27,6 @@ def reaper_of(pid):
 def children_of(pid):
     with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
         return [int(word) for word in file.read().split()]
-
-
-def all_gone():
-    return not leftovers()
 
 
 class Ends(Test):
@@ -89,6 +85,7 @@ class Ends(Test):
         self.check_confined(output)
         wait_for(lambda: not leftovers(run_id), what="the reaper's work")
 
+    @alone
     def test_obmon_and_reaper_killed(self):
         """The run goes on, confined; the next obmon ends it."""
         started, run_id = self.killed(lambda pid: [reaper_of(pid), pid])
@@ -120,20 +117,23 @@ class Ends(Test):
         began = time.monotonic()
         obmon(*words, cmd=["/bin/true"])
         usual = time.monotonic() - began
-        for _ in range(30):
-            started = Started(words, [ACT, "spread", d + "/other.txt", "stay"], stdout=subprocess.PIPE)
-            time.sleep(random.uniform(0, usual))
-            started.process.kill()
-            output, _ = started.process.communicate(timeout=30)
-            self.assertNotIn("OPENED", output)
-        wait_for(all_gone, what=f"the end of {leftovers()}")
+        for _ in range(10):
+            several = [Started(words, [ACT, "spread", d + "/other.txt", "stay"]) for _ in range(3)]
+            for started in several:
+                time.sleep(random.uniform(0, usual))
+                started.process.kill()
+            for started in several:
+                output, _ = started.process.communicate(timeout=30)
+                self.assertNotIn("OPENED", output)
+        harness.settle()
 
+    @alone
     def test_killed_with_its_reaper_at_any_moment(self):
         """The same with nobody left to clean up but the next obmon."""
         d = plant(PLACES["tmpfs"])
         words = options([f"FILE_READ:{d}/allowed.txt"])
         random.seed(2)
-        for _ in range(10):
+        for _ in range(6):
             started = Started(words, [ACT, "spread", d + "/other.txt", "stay"], start_new_session=True)
             time.sleep(random.uniform(0, 1.2))
             with harness.contextlib.suppress(FileNotFoundError):
@@ -145,7 +145,7 @@ class Ends(Test):
             obmon(cmd=["/bin/true"])
             output, _ = started.process.communicate(timeout=30)
             self.assertNotIn("OPENED", output)
-        wait_for(all_gone, what=f"the end of {leftovers()}")
+        harness.settle()
 
 
 class Cleaning(Test):
@@ -158,6 +158,7 @@ class Cleaning(Test):
         self.assertFalse(os.path.exists(run.stdout.split()[-1]))
         self.assertTrue(os.path.exists("/etc/passwd"), "links in TMPDIR are not followed")
 
+    @alone
     def test_tmpdir_nested_deeply(self):
         """A run that nests folders in its TMPDIR without end must not be in the way of the runs after it."""
         script = 'exec %s nest "$TMPDIR" 12' % ACT
@@ -226,7 +227,7 @@ class Records(Test):
             os.close(read_end)
             process.kill()
             process.communicate()
-            wait_for(all_gone, what=f"the end of {leftovers()}")
+            harness.settle()
 
     def test_a_consumer_that_is_gone(self):
         read_end, write_end = os.pipe()
@@ -237,7 +238,7 @@ class Records(Test):
         os.close(write_end)
         self.assertEqual(process.returncode, 125, process)
         self.assertIn("--events", process.stderr)
-        wait_for(all_gone, what=f"the end of {leftovers()}")
+        harness.settle()
 
     def test_a_refused_creation_stays_refused(self):
         """The file comes to be, by other hands, before obmon gets to read the record."""
@@ -268,7 +269,7 @@ class Records(Test):
             capture_output=True, text=True, check=False)
         self.assertEqual(process.returncode, 125, process)
         self.assertIn(option, process.stderr)
-        self.assertFalse(leftovers())
+        harness.settle()
 
     def test_no_space_for_events(self):
         self.full("--events")

@@ -96,7 +96,7 @@ static void check_name(const struct dfa *dfa, const struct rule *rules, size_t n
 
 static void check(const struct rule *rules, size_t n, struct span names)
 {
-	const struct dfa_limits limits = { .max_states = 3000, .max_millis = 1000 };
+	const struct dfa_limits limits = { .max_states = 3000, .max_work = 100000000 };
 	struct dfa_builder *builder = dfa_builder_new(&limits);
 	struct obmon_error err;
 	struct dfa dfa;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cap/dfa_internal.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,7 @@ static int fail_too_much(const struct budget *budget, enum dfa_status status, ui
 	char limit[64];
 
 	if (status == DFA_TOO_SLOW)
-		snprintf(limit, sizeof(limit), "%u ms of CPU time", budget->max_millis);
+		snprintf(limit, sizeof(limit), "%" PRIu64 " million steps of work", budget->max_work / 1000000u);
 	else
 		snprintf(limit, sizeof(limit), "the memory for %u states", budget->max_states);
 	if (!culprit)

@@ -16,11 +16,12 @@
 /** Limits of one compilation; zero-initialised fields mean the defaults. */
 struct dfa_limits {
 	uint32_t max_states; /**< default DFA_MAX_STATES */
-	uint32_t max_millis; /**< CPU time of the whole compilation, default DFA_MAX_MILLIS */
+	uint64_t max_work; /**< of the whole compilation, in about array accesses; default DFA_MAX_WORK */
 };
 
-#define DFA_MAX_STATES 2000000u
-#define DFA_MAX_MILLIS 900u
+#define DFA_MAX_STATES 1200000u
+/* Not in seconds, so that a set is taken or refused on every machine alike. */
+#define DFA_MAX_WORK 80000000u
 
 struct dfa_builder; /* opaque */
 

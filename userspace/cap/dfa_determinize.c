@@ -22,7 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Limits on memory for sets that explode more slowly than max_millis. */
+/* Limits on memory for sets that explode more slowly than max_work. */
 #define MEMBERS_MAX (1u << 24)
 #define EDGES_MAX (1u << 24)
 

@@ -24,11 +24,9 @@
  * ---- Limits
  */
 
-/* CPU time and states that are left. Work is counted in about the cost of one array access. */
+/* Work and states that are left. Work is counted in about the cost of one array access. */
 struct budget {
-	uint64_t deadline; /* nanoseconds of CLOCK_PROCESS_CPUTIME_ID */
-	uint64_t work;     /* since the clock was last read */
-	uint32_t max_millis;
+	uint64_t work, max_work;
 	uint32_t max_states;
 };
 
@@ -41,16 +39,13 @@ enum dfa_status {
 	DFA_BROKEN, /* an invariant doesn't hold */
 };
 
-#define BUDGET_GRAIN (1u << 17)
-
 void budget_start(struct budget *budget, const struct dfa_limits *limits);
-enum dfa_status budget_check_clock(struct budget *budget);
 
-/* Account for @work; reads the clock now and then. */
+/* Account for @work. */
 static inline enum dfa_status budget_spend(struct budget *budget, uint64_t work)
 {
 	budget->work += work;
-	return budget->work < BUDGET_GRAIN ? DFA_OK : budget_check_clock(budget);
+	return budget->work < budget->max_work ? DFA_OK : DFA_TOO_SLOW;
 }
 
 /*

@@ -3,29 +3,12 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-static uint64_t cpu_nanoseconds(void)
-{
-	struct timespec now;
-
-	/* can't fail: the clock id is a constant that every Linux knows */
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 void budget_start(struct budget *budget, const struct dfa_limits *limits)
 {
-	memset(budget, 0, sizeof(*budget));
 	budget->max_states = limits->max_states ? limits->max_states : DFA_MAX_STATES;
-	budget->max_millis = limits->max_millis ? limits->max_millis : DFA_MAX_MILLIS;
-	budget->deadline = cpu_nanoseconds() + budget->max_millis * UINT64_C(1000000);
-}
-
-enum dfa_status budget_check_clock(struct budget *budget)
-{
+	budget->max_work = limits->max_work ? limits->max_work : DFA_MAX_WORK;
 	budget->work = 0;
-	return cpu_nanoseconds() < budget->deadline ? DFA_OK : DFA_TOO_SLOW;
 }
 
 void *vector_grow(void *items, uint32_t *capacity, uint64_t needed, size_t size)

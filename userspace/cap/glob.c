@@ -928,3 +928,26 @@ int glob_listing(struct glob *listing, const struct glob *glob, struct obmon_err
 		drop_duplicates(listing);
 	return ret;
 }
+
+char *glob_escape(const char *path)
+{
+	char *escaped = malloc(strlen(path) * 2 + 1), *out = escaped;
+	const char *first = path;
+
+	if (!escaped)
+		return NULL;
+	for (; *path; path++) {
+		unsigned char byte = (unsigned char)*path;
+
+		if (byte < 0x20 || byte == 0x7f) {
+			*out++ = '?';
+			continue;
+		}
+		/* A blank at either end would be taken for a slip. */
+		if (strchr("*?[]{}\\", byte) || (byte == ' ' && (path == first || !path[1])))
+			*out++ = '\\';
+		*out++ = *path;
+	}
+	*out = '\0';
+	return escaped;
+}

@@ -85,4 +85,10 @@ bool glob_match(const struct glob *glob, const char *path, size_t length);
  */
 int glob_listing(struct glob *listing, const struct glob *glob, struct obmon_error *err);
 
+/**
+ * @path as a pattern that matches it: just it, except that a control byte, which no capability may hold, becomes
+ * `?`. Caller frees; NULL when out of memory.
+ */
+char *glob_escape(const char *path);
+
 #endif

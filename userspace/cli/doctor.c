@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* obmon doctor: line by line what the host offers, what a missing thing costs, and how to get it. */
-#include <errno.h>
+#include <inttypes.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
@@ -155,6 +155,8 @@ static void check_load(struct diagnosis *diagnosis)
 {
 	struct obmon_error err = {};
 	struct engine engine;
+	uint64_t lost;
+	char text[80];
 
 	if (diagnosis->missing)
 		return;
@@ -163,6 +165,10 @@ static void check_load(struct diagnosis *diagnosis)
 		return;
 	}
 	good("programs", "loaded and pinned under " OBMON_PINS);
+	if (!engine_read_lost(&engine, &lost, &err) && lost) {
+		snprintf(text, sizeof(text), "%" PRIu64 " operations since the boot, refused because of it", lost);
+		bad(diagnosis, "lost runs", text, "this is a bug of obmon's; please report it");
+	}
 	engine_close(&engine);
 }
 

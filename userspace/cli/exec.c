@@ -119,10 +119,10 @@ static int strings_add(struct strings *strings, const char *item, struct obmon_e
 
 static int take_capability(struct exec *exec, const char *text, struct obmon_error *err)
 {
-	struct obmon_location nowhere = {0};
+	const struct obmon_location where = {.file = "--capability", .line = 1, .column = 1};
 	struct obmon_capability cap;
 
-	if (obmon_capability_parse(&cap, text, strlen(text), &nowhere, err))
+	if (obmon_capability_parse(&cap, text, strlen(text), &where, err))
 		return -1;
 	cap.source = OBMON_SOURCE_COMMAND_LINE;
 	return obmon_cap_set_add(&exec->capabilities, &cap, err);
@@ -241,8 +241,10 @@ static int take_option(struct exec *exec, int option, struct obmon_error *err)
 /* @return 0, -1, or 1 when the help was asked for. */
 static int parse(struct exec *exec, int argc, char **argv, struct obmon_error *err)
 {
+	static char name[] = "obmon exec"; /* what getopt's messages begin with */
 	int option;
 
+	argv[0] = name;
 	while ((option = getopt_long(argc, argv, "+m:c:p:w:h", options, NULL)) != -1) {
 		if (option == 'h' || option == OPT_HELP)
 			return 1;
@@ -413,7 +415,7 @@ static int check_not_shared(const char *option, int fd, struct obmon_error *err)
 		return obmon_fail_errno(err, OBMON_ERR_CONFIG, errno, "%s: descriptor %d", option, fd);
 	for (standard = 0; standard <= 2; standard++)
 		if (!fstat(standard, &theirs) && own.st_dev == theirs.st_dev && own.st_ino == theirs.st_ino &&
-		    !S_ISCHR(own.st_mode))
+		    (!S_ISCHR(own.st_mode) || isatty(fd)))
 			return obmon_fail(err, OBMON_ERR_CONFIG,
 					  "%s is the same file as descriptor %d, which the command gets: "
 					  "it could forge records there; use another file",
@@ -454,8 +456,15 @@ static int open_outputs(struct exec *exec, struct obmon_error *err)
 {
 	int *events = &exec->request.events_fd, *result = &exec->request.result_fd;
 
-	return open_output("--events", exec->events, O_APPEND, events, err) ||
-	       open_output("--result", exec->result, O_TRUNC, result, err);
+	struct stat one, other;
+
+	if (open_output("--events", exec->events, O_APPEND, events, err) ||
+	    open_output("--result", exec->result, O_TRUNC, result, err))
+		return -1;
+	if (*events >= 0 && *result >= 0 && !fstat(*events, &one) && !fstat(*result, &other) && S_ISREG(one.st_mode) &&
+	    one.st_dev == other.st_dev && one.st_ino == other.st_ino)
+		return obmon_fail(err, OBMON_ERR_CONFIG, "--events and --result are the same file; use two");
+	return 0;
 }
 
 static int prepare(struct exec *exec, struct strings *environment, struct obmon_error *err)

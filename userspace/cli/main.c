@@ -55,8 +55,12 @@ const char *const *cli_profile_dirs(void)
 	slash = strrchr(own, '/');
 	if (slash)
 		*slash = '\0';
+	slash = strrchr(own, '/');
+	if (!slash || strcmp(slash, "/build") != 0)
+		return dirs + 1;
 	/* An uninstalled obmon stands in build/, beside the folder profiles/. */
-	snprintf(beside, sizeof(beside), "%s/../profiles", own);
+	*slash = '\0';
+	snprintf(beside, sizeof(beside), "%s/profiles", own);
 	return dirs;
 }
 

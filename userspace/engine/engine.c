@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
+#include "lib/mounts.h"
 #include "lib/util.h"
 
 #define LOCK_FILE OBMON_STATE_DIR "/lock"
@@ -99,6 +100,29 @@ static int open_maps(struct engine *engine, struct obmon_error *err)
 	return 0;
 }
 
+/* Make the cgroup obmon/@name. @return its directory, which the caller frees, or NULL. */
+static char *cgroup_folder(const char *name, struct obmon_error *err)
+{
+	_cleanup_free_ char *parent = NULL;
+	const struct mount *mount;
+	struct mounts mounts;
+	char *dir = NULL;
+
+	if (mounts_load(&mounts, "/proc/self/mountinfo", err))
+		return NULL;
+	mount = mounts_find_type(&mounts, "cgroup2");
+	if (mount) {
+		parent = format("%s/" OBMON_CGROUP, mount->point);
+		dir = format("%s/" OBMON_CGROUP "/%s", mount->point, name);
+	}
+	mounts_clear(&mounts);
+	if (parent && dir && !make_dir(parent, 0755) && !make_dir(dir, 0755))
+		return dir;
+	obmon_fail_errno(err, OBMON_ERR_HOST, errno, "cannot make the cgroup " OBMON_CGROUP "/%s", name);
+	free(dir);
+	return NULL;
+}
+
 static int check_bpffs(struct obmon_error *err)
 {
 	struct statfs fs;
@@ -110,15 +134,18 @@ static int check_bpffs(struct obmon_error *err)
 	return 0;
 }
 
-static int count_live_runs(struct engine *engine)
+/* Of any ABI: each run has its attachments under a folder of its own. */
+static int count_live_runs(void)
 {
-	struct obmon_run run;
+	DIR *dir = opendir(OBMON_PINS "/runs");
+	struct dirent *entry;
 	int live = 0;
-	__u32 slot;
 
-	for (slot = 0; slot < OBMON_RUNS_MAX; slot++)
-		if (!bpf_map_lookup_elem(engine->runs, &slot, &run) && run.phase != OBMON_PHASE_FREE)
-			live++;
+	if (!dir)
+		return 0;
+	while ((entry = readdir(dir)))
+		live += entry->d_name[0] != '.';
+	closedir(dir);
 	return live;
 }
 
@@ -130,15 +157,13 @@ static int settle_abi(struct engine *engine, bool *replace, struct obmon_error *
 {
 	struct obmon_abi_info own, pinned = {};
 	__u32 zero = 0;
-	int live;
 
 	*replace = false;
 	if (engine_own_abi(&own, err))
 		return -1;
 	if (bpf_map_lookup_elem(engine->abi, &zero, &pinned) == 0 && !memcmp(&own, &pinned, sizeof(own)))
 		return 0;
-	live = pinned.run_size == own.run_size ? count_live_runs(engine) : -1;
-	if (live == 0) {
+	if (!count_live_runs()) {
 		*replace = true;
 		return 0;
 	}
@@ -146,9 +171,72 @@ static int settle_abi(struct engine *engine, bool *replace, struct obmon_error *
 		return 0;
 	return obmon_fail(err, OBMON_ERR_HOST,
 			  "the kernel programs pinned under " OBMON_PINS " are of an obmon with another ABI "
-			  "(version %u, this one has %u) and may still serve runs; wait for these to end, "
+			  "(version %u, this one has %u) and still serve runs; wait for these to end, "
 			  "then remove " OBMON_PINS,
 			  pinned.version, own.version);
+}
+
+static int attach_one(const char *name, int cgroup_fd, const char *folder, struct obmon_error *err)
+{
+	_cleanup_free_ char *program_path = format(OBMON_PINS "/progs/%s", name);
+	_cleanup_free_ char *link_path = format("%s/%s", folder, name);
+	_cleanup_fd_ int program = -1, link = -1;
+
+	if (!program_path || !link_path)
+		return obmon_fail(err, OBMON_ERR_INTERNAL, "out of memory");
+	program = bpf_obj_get(program_path);
+	if (program < 0)
+		return obmon_fail_errno(err, OBMON_ERR_HOST, errno, "cannot open %s", program_path);
+	link = bpf_link_create(program, cgroup_fd, BPF_LSM_CGROUP, NULL);
+	if (link < 0)
+		return obmon_fail_errno(err, OBMON_ERR_HOST, errno,
+					"cannot attach %s to a cgroup (the kernel has ten slots for cgroup "
+					"LSM hooks; other software may hold some)",
+					name);
+	if (bpf_obj_pin(link, link_path))
+		return obmon_fail_errno(err, OBMON_ERR_HOST, errno, "cannot pin %s", link_path);
+	return 0;
+}
+
+/* Attach all per-cgroup programs, and pin the attachments in @folder. */
+static int attach_all(int cgroup_fd, const char *folder, struct obmon_error *err)
+{
+	DIR *programs = opendir(OBMON_PINS "/progs");
+	struct dirent *entry;
+	int attached = 0, result = 0;
+
+	if (!programs || make_dir(folder, 0700))
+		result = obmon_fail_errno(err, OBMON_ERR_HOST, errno, "cannot list " OBMON_PINS "/progs or make %s",
+					  folder);
+	while (!result && (entry = readdir(programs))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		result = attach_one(entry->d_name, cgroup_fd, folder, err);
+		attached++;
+	}
+	if (programs)
+		closedir(programs);
+	if (!result && !attached)
+		result = obmon_fail(err, OBMON_ERR_HOST, OBMON_PINS "/progs is empty: remove " OBMON_PINS " and try again");
+	return result;
+}
+
+/*
+ * Keep the programs attached to a cgroup that stays empty. Without it the kernel would patch its hooks whenever
+ * the host's first run starts or its last one ends, which takes longer than all the rest of a start.
+ */
+static int anchor(struct obmon_error *err)
+{
+	_cleanup_free_ char *dir = NULL;
+	_cleanup_fd_ int fd = -1;
+
+	dir = cgroup_folder("anchor", err);
+	if (!dir)
+		return -1;
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return obmon_fail_errno(err, OBMON_ERR_HOST, errno, "cannot open the cgroup %s", dir);
+	return attach_all(fd, OBMON_PINS "/anchor", err);
 }
 
 static int open_or_load(struct engine *engine, struct obmon_error *err)
@@ -164,7 +252,7 @@ static int open_or_load(struct engine *engine, struct obmon_error *err)
 		if (remove_tree(OBMON_PINS))
 			return obmon_fail_errno(err, OBMON_ERR_HOST, errno, "cannot remove " OBMON_PINS);
 	}
-	if (engine_load(err))
+	if (engine_load(err) || anchor(err))
 		return -1;
 	return open_maps(engine, err);
 }
@@ -270,57 +358,18 @@ static int add_level(struct engine *engine, uint32_t level, struct obmon_error *
 	return obmon_fail(err, OBMON_ERR_HOST, "runs live at more than %u depths of the cgroup tree", OBMON_LEVELS_MAX);
 }
 
-static int attach_one(const char *name, int cgroup_fd, const char *run_id, struct obmon_error *err)
-{
-	_cleanup_free_ char *program_path = format(OBMON_PINS "/progs/%s", name);
-	_cleanup_free_ char *link_path = format(OBMON_PINS "/runs/%s/%s", run_id, name);
-	_cleanup_fd_ int program = -1, link = -1;
-
-	if (!program_path || !link_path)
-		return obmon_fail(err, OBMON_ERR_INTERNAL, "out of memory");
-	program = bpf_obj_get(program_path);
-	if (program < 0)
-		return obmon_fail_errno(err, OBMON_ERR_HOST, errno, "cannot open %s", program_path);
-	link = bpf_link_create(program, cgroup_fd, BPF_LSM_CGROUP, NULL);
-	if (link < 0)
-		return obmon_fail_errno(err, OBMON_ERR_HOST, errno,
-					"cannot attach %s to the run's cgroup (the kernel has ten slots for cgroup "
-					"LSM hooks; other software may hold some)",
-					name);
-	if (bpf_obj_pin(link, link_path))
-		return obmon_fail_errno(err, OBMON_ERR_HOST, errno, "cannot pin %s", link_path);
-	return 0;
-}
-
-static int attach_all(int cgroup_fd, const char *run_id, struct obmon_error *err)
-{
-	_cleanup_free_ char *folder = format(OBMON_PINS "/runs/%s", run_id);
-	DIR *programs = opendir(OBMON_PINS "/progs");
-	struct dirent *entry;
-	int attached = 0, result = 0;
-
-	if (!folder || !programs || make_dir(folder, 0700))
-		result = obmon_fail_errno(err, OBMON_ERR_HOST, errno, "cannot list " OBMON_PINS "/progs or make %s",
-					  folder ? folder : "a folder");
-	while (!result && (entry = readdir(programs))) {
-		if (entry->d_name[0] == '.')
-			continue;
-		result = attach_one(entry->d_name, cgroup_fd, run_id, err);
-		attached++;
-	}
-	if (programs)
-		closedir(programs);
-	if (!result && !attached)
-		result = obmon_fail(err, OBMON_ERR_HOST, OBMON_PINS "/progs is empty: remove " OBMON_PINS " and try again");
-	return result;
-}
-
-int engine_attach(struct engine *engine, uint32_t slot, int cgroup_fd, uint64_t cgroup_id, uint32_t level,
-		  const char *run_id, struct obmon_error *err)
+int engine_attach(struct engine *engine, uint32_t slot, int cgroup_fd, uint64_t cgroup_id, const char *run_id,
+		  struct obmon_error *err)
 {
 	struct obmon_cgroup_slot storage = {.slot_plus_1 = slot + 1};
+	_cleanup_free_ char *folder = format(OBMON_PINS "/runs/%s", run_id);
+	struct obmon_identity identity;
 
-	if (add_level(engine, level, err) || attach_all(cgroup_fd, run_id, err))
+	if (!folder)
+		return obmon_fail(err, OBMON_ERR_INTERNAL, "out of memory");
+	/* In a cgroup namespace the depth that we see is not the kernel's, which the host-wide programs go by. */
+	if (engine_identify(&cgroup_fd, &identity, 1, err) || add_level(engine, identity.cgroup_level, err) ||
+	    attach_all(cgroup_fd, folder, err))
 		return -1;
 	/* The storage exists from the first attachment on. */
 	if (bpf_map_update_elem(engine->cgroup_slots, &cgroup_id, &storage, BPF_EXIST) ||
@@ -336,11 +385,32 @@ int engine_read_accepts(int pages, uint32_t page, struct obmon_dfa_accept *accep
 	return 0;
 }
 
-int engine_release(struct engine *engine, uint32_t slot, uint64_t cgroup_id, const char *run_id,
+static int free_slot(struct engine *engine, uint32_t slot, uint64_t owner, struct obmon_error *err)
+{
+	struct obmon_run run, free_run = {};
+
+	if (engine_get_run(engine, slot, &run, err))
+		return -1;
+	if (run.owner != owner)
+		return 0;
+	bpf_map_delete_elem(engine->policies, &slot);
+	bpf_map_delete_elem(engine->rings, &slot);
+	return engine_put_run(engine, slot, &free_run, err);
+}
+
+int engine_read_lost(struct engine *engine, uint64_t *lost, struct obmon_error *err)
+{
+	__u32 zero = 0;
+
+	if (bpf_map_lookup_elem(engine->lost, &zero, lost))
+		return obmon_fail_errno(err, OBMON_ERR_INTERNAL, errno, "cannot read the map obmon_lost");
+	return 0;
+}
+
+int engine_release(struct engine *engine, uint32_t slot, uint64_t owner, uint64_t cgroup_id, const char *run_id,
 		   struct obmon_error *err)
 {
 	_cleanup_free_ char *folder = format(OBMON_PINS "/runs/%s", run_id);
-	struct obmon_run free_run = {};
 	bool locked = engine->lock >= 0;
 	int result = 0;
 
@@ -349,9 +419,7 @@ int engine_release(struct engine *engine, uint32_t slot, uint64_t cgroup_id, con
 	if (folder && remove_tree(folder) && errno != ENOENT)
 		result = obmon_fail_errno(err, OBMON_ERR_INTERNAL, errno, "cannot remove %s", folder);
 	bpf_map_delete_elem(engine->run_of_cgroup, &cgroup_id);
-	bpf_map_delete_elem(engine->policies, &slot);
-	bpf_map_delete_elem(engine->rings, &slot);
-	if (engine_put_run(engine, slot, &free_run, err))
+	if (free_slot(engine, slot, owner, err))
 		result = -1;
 	if (!locked)
 		engine_unlock(engine);

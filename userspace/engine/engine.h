@@ -8,6 +8,7 @@
  *                    /progs/NAME   the programs to attach to each run's cgroup
  *                    /iters/NAME   the iterators
  *                    /runs/ID/NAME the attachments to one run's cgroup
+ *                    /anchor/NAME  the attachments to an empty cgroup that stays: see engine.c
  *
  * Pins keep a run confined when the process that started it is gone.
  */
@@ -24,6 +25,8 @@
 #define OBMON_BPFFS "/sys/fs/bpf"
 #define OBMON_PINS OBMON_BPFFS "/obmon"
 #define OBMON_STATE_DIR "/run/obmon"
+/** The cgroup, in the root of the visible cgroup2 hierarchy, that all runs' cgroups are in. */
+#define OBMON_CGROUP "obmon"
 
 /** Descriptors of the pinned maps. Zero-initialise with ENGINE_CLOSED. */
 struct engine {
@@ -59,8 +62,8 @@ int engine_install(struct engine *engine, uint32_t slot, const struct dfa *dfa, 
 		   int *ring, struct obmon_error *err);
 
 /** Attach all per-cgroup programs to @cgroup_fd, pin the links under @run_id, and tie the cgroup to @slot. */
-int engine_attach(struct engine *engine, uint32_t slot, int cgroup_fd, uint64_t cgroup_id, uint32_t level,
-		  const char *run_id, struct obmon_error *err);
+int engine_attach(struct engine *engine, uint32_t slot, int cgroup_fd, uint64_t cgroup_id, const char *run_id,
+		  struct obmon_error *err);
 
 /** Write or read the run's shared state. */
 int engine_put_run(struct engine *engine, uint32_t slot, const struct obmon_run *run, struct obmon_error *err);
@@ -69,9 +72,15 @@ int engine_get_run(struct engine *engine, uint32_t slot, struct obmon_run *run, 
 /** Read accept record @number of the run's automaton in @pages. */
 int engine_read_accepts(int pages, uint32_t page, struct obmon_dfa_accept *accepts, struct obmon_error *err);
 
-/** Undo claim, install and attach; for a run whose cgroup is empty. Takes the lock itself unless held. */
-int engine_release(struct engine *engine, uint32_t slot, uint64_t cgroup_id, const char *run_id,
+/**
+ * Undo claim, install and attach; for a run whose cgroup is empty. Takes the lock itself unless held. A slot that
+ * isn't @owner's (see struct obmon_run) is left alone.
+ */
+int engine_release(struct engine *engine, uint32_t slot, uint64_t owner, uint64_t cgroup_id, const char *run_id,
 		   struct obmon_error *err);
+
+/** Operations refused because the kernel side could not read a run at all: see obmon_lost. Must be 0. */
+int engine_read_lost(struct engine *engine, uint64_t *lost, struct obmon_error *err);
 
 /**
  * What the kernel calls the file behind each of the @n descriptors @fds of this process.

@@ -212,7 +212,7 @@ static int pin_program(struct bpf_program *program, struct obmon_error *err)
 
 static int make_folders(struct obmon_error *err)
 {
-	static const char *const folders[] = {"", "/maps", "/links", "/progs", "/iters", "/runs"};
+	static const char *const folders[] = {"", "/maps", "/links", "/progs", "/iters", "/runs", "/anchor"};
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(folders); i++) {

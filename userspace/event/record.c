@@ -2,13 +2,14 @@
 #include "event/record.h"
 
 #include <inttypes.h>
+#include <linux/magic.h>
 #include <openssl/evp.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "lib/util.h"
-#include "run/rules.h"
+#include "cap/glob.h"
+#include "cap/rights.h"
 
 static const char *const hook_names[OBMON_HOOK_MAX] = {
 #define HOOK_NAME(upper, lower) [OBMON_HOOK_##upper] = #lower,
@@ -194,9 +195,9 @@ static char *nameless_object(const struct obmon_event *event, const struct name_
 	default:
 		break;
 	}
-	if (event->fs_magic == 0x50495045) /* PIPEFS_MAGIC */
+	if (event->fs_magic == PIPEFS_MAGIC)
 		return format("pipe:[%" PRIu64 "]", (uint64_t)event->ino);
-	if (event->fs_magic == 0x534f434b) /* SOCKFS_MAGIC */
+	if (event->fs_magic == SOCKFS_MAGIC)
 		return format("socket:[%" PRIu64 "]", (uint64_t)event->ino);
 	if (name->length)
 		return format("%.*s", (int)name->length, name->bytes);
@@ -213,6 +214,8 @@ static char *event_object(const struct record_context *context, const struct obm
 		return nameless_object(event, &name);
 	if (!name.length)
 		return strdup("");
+	if (which < 2 && (event->failure == OBMON_FAIL_NAME_TOO_LONG || event->failure == OBMON_FAIL_NAME_TOO_DEEP))
+		return format("...%.*s", (int)name.length, name.bytes); /* its end is all that was read */
 	path = mounts_display(context->mounts, name.dev, name.bytes, name.length);
 	if (path)
 		return path;
@@ -231,32 +234,18 @@ static bool is_network(const struct obmon_event *event)
 	       event->hook == OBMON_HOOK_UNIX_MAY_SEND;
 }
 
-bool record_is_probe(const struct record_context *context, const struct obmon_event *event)
+static const char *verdict_state(const struct obmon_event *event)
 {
-	_cleanup_free_ char *path = NULL, *in_proc = NULL;
-	struct stat st;
-
-	if (event->hook != OBMON_HOOK_PATH_MKNOD)
-		return false;
-	path = event_object(context, event, 0);
-	if (!path)
-		return false;
-	if (path_below(path, "/proc/self")) /* the task's own, not ours */
-		in_proc = format("/proc/%u%s", event->pid, path_below(path, "/proc/self"));
-	return !lstat(in_proc ? in_proc : path, &st);
-}
-
-static const char *verdict_state(const struct record_context *context, const struct obmon_event *event)
-{
-	if (record_is_probe(context, event))
+	if (event->verdict == OBMON_VERDICT_PROBE)
 		return "probed";
 	return event->verdict == OBMON_VERDICT_AUDITED ? "audited" : "denied";
 }
 
 /* Would a grant of the missing right on this very name have been enough? */
-static bool is_grantable(const struct obmon_event *event)
+static bool is_grantable(const struct obmon_event *event, const char *object)
 {
-	if (event->verdict == OBMON_VERDICT_GUARD || event->verdict == OBMON_VERDICT_FAILURE || event->nameless)
+	if (event->verdict == OBMON_VERDICT_GUARD || event->verdict == OBMON_VERDICT_FAILURE || event->nameless ||
+	    *object != '/' || !is_utf8(object, strlen(object)))
 		return false;
 	return !event->directory;
 }
@@ -274,7 +263,7 @@ static json_t *one_capability(const struct obmon_event *event, const char *state
 {
 	json_t *capability = json_pack("{s:o, s:o, s:s, s:n, s:o}", "type", json_text(type), "resource",
 				       json_text(object), "state", state, "rule", "grant",
-				       type && is_grantable(event) ? json_grant(type, object) : json_null());
+				       type && is_grantable(event, object) ? json_grant(type, object) : json_null());
 
 	if (capability && !is_utf8(object, strlen(object)))
 		json_object_set_new(capability, "resource_b64", json_base64(object, strlen(object)));
@@ -291,6 +280,8 @@ static int add_missing(json_t *list, const struct record_context *context, const
 
 	if (!object)
 		return -1;
+	if (missing & OBMON_RIGHT_BIT(OBMON_RIGHT_READ))
+		missing &= ~OBMON_RIGHT_BIT(OBMON_RIGHT_LIST); /* comes with it */
 	for (right = 0; right < OBMON_RIGHT_MAX; right++)
 		if (missing & OBMON_RIGHT_BIT(right) &&
 		    json_array_append_new(list,
@@ -302,7 +293,7 @@ static int add_missing(json_t *list, const struct record_context *context, const
 
 static json_t *event_capabilities(const struct record_context *context, const struct obmon_event *event)
 {
-	const char *state = verdict_state(context, event), *type = NULL;
+	const char *state = verdict_state(event), *type = NULL;
 	json_t *list = json_array();
 	_cleanup_free_ char *object = NULL;
 
@@ -362,8 +353,8 @@ static json_t *event_process(const struct record_context *context, const struct 
 {
 	_cleanup_free_ char *exe = event_object(context, event, 2);
 
-	return json_pack("{s:i, s:i, s:i, s:i, s:i, s:o, s:o}", "pid", (int)event->pid, "tid", (int)event->tid, "ppid",
-			 (int)event->ppid, "uid", (int)event->uid, "gid", (int)event->gid, "comm",
+	return json_pack("{s:i, s:i, s:i, s:I, s:I, s:o, s:o}", "pid", (int)event->pid, "tid", (int)event->tid, "ppid",
+			 (int)event->ppid, "uid", (json_int_t)event->uid, "gid", (json_int_t)event->gid, "comm",
 			 json_bytes(event->comm, strnlen(event->comm, sizeof(event->comm))), "exe",
 			 exe && *exe ? json_text(exe) : json_null());
 }

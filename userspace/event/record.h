@@ -45,14 +45,8 @@ struct seq_range {
 };
 
 /**
- * Was this no refusal after all? An open with O_CREAT asks path_mknod before the kernel knows whether the file
- * exists (lookup_open(), fs/namei.c): if it does, that answer is dropped and the open is judged at file_open.
- * Such a record stays, with the state "probed", and counts as no denial.
- */
-bool record_is_probe(const struct record_context *context, const struct obmon_event *event);
-
-/**
  * The record of a kernel event, whose names follow the header in @event (already checked to lie within it).
+ * With the verdict OBMON_VERDICT_PROBE it is that of a refusal which turned out to be none: see bpf/lib/probe.h.
  * The caller owns the result; NULL when out of memory.
  */
 json_t *record_event(const struct record_context *context, const struct obmon_event *event);

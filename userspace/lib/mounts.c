@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -35,11 +36,26 @@ static char *copy_field(char *field)
 	return strdup(field);
 }
 
+/* "98:0", in the kernel's 12 and 20 bits. */
+static int parse_device(char *field, uint32_t *dev)
+{
+	char *colon = strchr(field, ':');
+	uint64_t major, minor;
+
+	if (!colon)
+		return -1;
+	*colon = '\0';
+	if (!parse_u64(field, 0, 0xfff, &major) || !parse_u64(colon + 1, 0, 0xfffff, &minor))
+		return -1;
+	*dev = (uint32_t)(major << 20 | minor);
+	return 0;
+}
+
 /* 36 35 98:0 /root /point rw,noatime master:1 - ext3 /dev/root rw,errors=continue */
 static int parse_line(struct mount *mount, char *line)
 {
 	char *fields[6], *save = NULL, *tail = strstr(line, " - "), *type;
-	unsigned major, minor;
+	uint64_t id;
 	size_t i;
 
 	if (!tail)
@@ -54,10 +70,9 @@ static int parse_line(struct mount *mount, char *line)
 		if (!fields[i])
 			return -1;
 	}
-	if (sscanf(fields[2], "%u:%u", &major, &minor) != 2)
+	if (!parse_u64(fields[0], 0, INT_MAX, &id) || parse_device(fields[2], &mount->dev))
 		return -1;
-	mount->id = atoi(fields[0]);
-	mount->dev = major << 20 | minor;
+	mount->id = (int)id;
 	mount->root = copy_field(fields[3]);
 	mount->point = copy_field(fields[4]);
 	return mount->root && mount->point && mount->type ? 0 : -1;
@@ -73,6 +88,8 @@ int mounts_load(struct mounts *mounts, const char *path, struct obmon_error *err
 	if (!text)
 		return obmon_fail_errno(err, OBMON_ERR_HOST, errno, "cannot read the mount table %s", path);
 	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		_cleanup_free_ char *whole = strdup(line); /* reading cuts it up */
+
 		if (mounts->n == allocated) {
 			size_t more = allocated ? allocated * 2 : 64;
 			struct mount *items = reallocarray(mounts->items, more, sizeof(*items));
@@ -85,7 +102,8 @@ int mounts_load(struct mounts *mounts, const char *path, struct obmon_error *err
 		memset(&mounts->items[mounts->n], 0, sizeof(struct mount));
 		if (parse_line(&mounts->items[mounts->n++], line)) {
 			mounts_clear(mounts);
-			return obmon_fail(err, OBMON_ERR_HOST, "%s has a line that obmon cannot read: \"%s\"", path, line);
+			return obmon_fail(err, OBMON_ERR_HOST, "%s has a line that obmon cannot read: \"%s\"", path,
+					  whole ? whole : line);
 		}
 	}
 	return 0;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/util.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fts.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
@@ -112,43 +112,41 @@ int make_dir(const char *path, mode_t mode)
 	return 0;
 }
 
-static int remove_at(int dirfd, const char *name);
-
-static int empty_directory(int fd)
+/* Remove what fts(3) has come to, directories once they are empty. @return -1 with errno. */
+static int remove_entry(const FTSENT *entry)
 {
-	DIR *dir = fdopendir(fd);
-	struct dirent *entry;
-	int result = 0;
-
-	if (!dir) {
-		fd_close(&fd);
-		return -1;
-	}
-	while ((entry = readdir(dir)))
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			if (remove_at(fd, entry->d_name))
-				result = -1;
-	closedir(dir);
-	return result;
-}
-
-static int remove_at(int dirfd, const char *name)
-{
-	int fd;
-
-	if (!unlinkat(dirfd, name, 0))
+	switch (entry->fts_info) {
+	case FTS_D:
 		return 0;
-	if (errno != EISDIR && errno != EPERM)
+	case FTS_DP:
+		return rmdir(entry->fts_accpath);
+	case FTS_DNR:
+	case FTS_ERR:
+	case FTS_NS:
+		errno = entry->fts_errno;
 		return -1;
-	fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || empty_directory(fd))
-		return -1;
-	return unlinkat(dirfd, name, AT_REMOVEDIR);
+	default:
+		return unlink(entry->fts_accpath);
+	}
 }
 
 int remove_tree(const char *path)
 {
-	return remove_at(AT_FDCWD, path);
+	char *const paths[] = {(char *)path, NULL};
+	FTS *tree = fts_open(paths, FTS_PHYSICAL | FTS_NOSTAT, NULL);
+	int failure = 0;
+	FTSENT *entry;
+
+	if (!tree)
+		return -1;
+	while ((entry = fts_read(tree)))
+		if (remove_entry(entry) && !failure)
+			failure = errno;
+	if (errno && !failure)
+		failure = errno;
+	fts_close(tree);
+	errno = failure;
+	return failure ? -1 : 0;
 }
 
 char *format(const char *fmt, ...)
@@ -188,6 +186,16 @@ void uuid7(char text[UUID_TEXT_MAX])
 	snprintf(text, UUID_TEXT_MAX, "%08" PRIx64 "-%04" PRIx64 "-7%03x-%04" PRIx64 "-%012" PRIx64,
 		 (millis >> 16) & 0xffffffffu, millis & 0xffffu, random & 0xfffu, (tail >> 48 & 0x3fffu) | 0x8000u,
 		 tail & 0xffffffffffffu);
+}
+
+uint64_t random_u64(void)
+{
+	uint64_t number;
+
+	do
+		random_bytes(&number, sizeof(number));
+	while (!number);
+	return number;
 }
 
 void random_hex(char *text, size_t n)

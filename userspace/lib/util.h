@@ -54,6 +54,9 @@ uint64_t clock_ns(int clock);
 /** A new UUIDv7 (RFC 9562) in text form. */
 void uuid7(char text[UUID_TEXT_MAX]);
 
+/** A random number that isn't 0. */
+uint64_t random_u64(void);
+
 /** @n random bytes as lower-case hex; @text holds 2 * @n + 1 bytes. */
 void random_hex(char *text, size_t n);
 

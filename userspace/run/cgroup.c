@@ -8,22 +8,22 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "engine/engine.h"
 #include "lib/util.h"
 
-#define CGROUP_PARENT "obmon"
 
 int cgroup_plan(struct cgroup *cgroup, const struct mounts *mounts, const char *run_id, struct obmon_error *err)
 {
 	const struct mount *mount = mounts_find_type(mounts, "cgroup2");
 
-	*cgroup = (struct cgroup){.fd = -1, .level = 2};
+	*cgroup = (struct cgroup){.fd = -1};
 	if (!mount)
 		return obmon_fail(err, OBMON_ERR_HOST,
 				  "no cgroup2 hierarchy is mounted; "
 				  "mount one with: mount -t cgroup2 none /sys/fs/cgroup");
-	cgroup->parent = format("%s/" CGROUP_PARENT, mount->point);
-	cgroup->dir = format("%s/" CGROUP_PARENT "/run-%s", mount->point, run_id);
-	cgroup->path = format("/" CGROUP_PARENT "/run-%s", run_id);
+	cgroup->parent = format("%s/" OBMON_CGROUP, mount->point);
+	cgroup->dir = format("%s/" OBMON_CGROUP "/run-%s", mount->point, run_id);
+	cgroup->path = format("/" OBMON_CGROUP "/run-%s", run_id);
 	if (cgroup->parent && cgroup->dir && cgroup->path)
 		return 0;
 	cgroup_clear(cgroup);

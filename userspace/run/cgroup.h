@@ -14,7 +14,6 @@ struct cgroup {
 	char *path;  /**< as in /proc/PID/cgroup: "/obmon/run-..." */
 	int fd;      /**< its directory, or -1 */
 	uint64_t id; /**< as bpf_get_current_cgroup_id() says it */
-	uint32_t level; /**< depth below the hierarchy's root */
 };
 
 /** Where the cgroup of run @run_id will be; nothing is made yet. */

@@ -15,12 +15,18 @@
 /* As much of a file as the kernel looks at to tell what it is (BINPRM_BUF_SIZE, since Linux 5.1). */
 #define HEADER_BYTES 256
 
-/* Append the file @path, which the command owns from now on. */
-static struct command_file *append(struct command *command, char *path, struct obmon_error *err)
+/* Append the file @path, relative to @workspace, which the command owns from now on. */
+static struct command_file *append(struct command *command, char *path, const char *workspace, struct obmon_error *err)
 {
 	struct command_file *file;
 	struct stat st;
 
+	if (path && *path != '/') { /* the kernel will look from the working directory on */
+		char *absolute = format("%s/%s", workspace, path);
+
+		free(path);
+		path = absolute;
+	}
 	if (!path || command->n == COMMAND_FILES_MAX) {
 		obmon_fail(err, OBMON_ERR_CANNOT_RUN, "%s: too many interpreters, one for the other",
 			   path ? path : "CMD");
@@ -57,6 +63,8 @@ static char *script_interpreter(const char *header, size_t length)
 		start++;
 	for (stop = start; stop < end && *stop && !strchr(" \t\n", *stop); stop++)
 		;
+	if (stop == header + HEADER_BYTES) /* cut: the kernel doesn't run such a script (ENOEXEC) either */
+		return NULL;
 	return stop > start ? strndup(start, (size_t)(stop - start)) : NULL;
 }
 
@@ -83,7 +91,7 @@ static char *elf_loader(int fd)
 }
 
 /* Follow from the last file of @command to what runs it. @return 1 if there was something, 0 if not, -1. */
-static int follow(struct command *command, struct obmon_error *err)
+static int follow(struct command *command, const char *workspace, struct obmon_error *err)
 {
 	struct command_file *last = &command->files[command->n - 1];
 	char header[HEADER_BYTES], *next;
@@ -98,7 +106,7 @@ static int follow(struct command *command, struct obmon_error *err)
 		next = elf_loader(last->fd);
 	if (!next)
 		return 0;
-	return append(command, next, err) ? 1 : -1;
+	return append(command, next, workspace, err) ? 1 : -1;
 }
 
 int command_resolve(struct command *command, const char *name, const char *workspace, const char *search_path,
@@ -111,18 +119,18 @@ int command_resolve(struct command *command, const char *name, const char *works
 	if (!*name)
 		return obmon_fail(err, OBMON_ERR_NOT_FOUND, "the command is an empty string");
 	if (strchr(name, '/'))
-		path = *name == '/' ? strdup(name) : format("%s/%s", workspace, name);
+		path = strdup(name);
 	else
 		path = find_in_path(name, search_path);
 	if (!path)
 		return obmon_fail(err, OBMON_ERR_NOT_FOUND, "the command %s is not in the run's PATH (%s)", name,
 				  search_path);
-	if (!append(command, path, err))
+	if (!append(command, path, workspace, err))
 		more = -1;
 	/* A loader is the end: the kernel doesn't load a loader for it. */
 	while (more > 0 && !(command->n > 1 && !(command->files[command->n - 2].rights &
 						 OBMON_RIGHT_BIT(OBMON_RIGHT_READ))))
-		more = follow(command, err);
+		more = follow(command, workspace, err);
 	if (more < 0)
 		command_clear(command);
 	return more < 0 ? -1 : 0;

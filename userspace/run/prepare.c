@@ -55,6 +55,14 @@ static int environment_set(struct run *run, const char *name, const char *value)
 	return 0;
 }
 
+/* Another user's home is of no use, and without one programs go and look it up. */
+static int set_for_user(struct run *run, const char *name, const char *value)
+{
+	if (run->identity.uid == getuid() && environment_get(run->environment, name))
+		return 0;
+	return environment_set(run, name, value);
+}
+
 static int prepare_environment(struct run *run)
 {
 	char **from = run->request->environment, traceparent[56];
@@ -69,9 +77,8 @@ static int prepare_environment(struct run *run)
 	trace_format(&run->trace, traceparent);
 	if (!environment_get(run->environment, "PATH") && environment_set(run, "PATH", DEFAULT_PATH))
 		return -1;
-	/* Another user's home is of no use. */
-	if (run->identity.uid != getuid() && run->identity.home &&
-	    (environment_set(run, "HOME", run->identity.home) || environment_set(run, "USER", run->identity.name)))
+	if (run->identity.home && (set_for_user(run, "HOME", run->identity.home) ||
+				   set_for_user(run, "USER", run->identity.name)))
 		return -1;
 	return environment_set(run, "TMPDIR", run->state.tmpdir) || environment_set(run, "TRACEPARENT", traceparent) ||
 	       environment_set(run, "OBMON_RUN_ID", run->state.run_id);
@@ -225,10 +232,12 @@ static uint32_t rights_of_mode(uint32_t f_mode)
 static size_t list_wanted(struct run *run, struct wanted *wanted)
 {
 	int own[] = {run->request->events_fd, run->request->result_fd};
+	struct stat st;
 	size_t n = 0, i;
 
 	for (i = 0; i < ARRAY_SIZE(own); i++)
-		if (own[i] >= 0)
+		/* A device such as /dev/null holds no records that could be spoiled. */
+		if (own[i] >= 0 && !fstat(own[i], &st) && !S_ISCHR(st.st_mode))
 			wanted[n++] = (struct wanted){own[i], OBMON_RIGHT_NEVER, 0};
 	for (i = 0; i < run->command.n; i++) {
 		const struct command_file *file = &run->command.files[i];

@@ -144,7 +144,7 @@ static void add_outcome(const struct run *run, json_t *object, int exit_status)
 	json_object_set_new(object, "exit_status", json_integer(exit_status));
 	json_object_set_new(object, "exit_code", json_exit(run));
 	json_object_set_new(object, "signal", json_signal(run));
-	json_object_set_new(object, "duration_ms", json_real((double)(run->finished_ns - run->started_ns) / 1e6));
+	json_object_set_new(object, "duration_ms", json_integer((json_int_t)((run->finished_ns - run->started_ns) / 1000000u)));
 	json_object_set_new(object, "error", json_error(run));
 	json_object_set_new(object, "denials", json_kinds(run->denied));
 	json_object_set_new(object, "audited", json_kinds(run->audited));

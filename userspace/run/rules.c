@@ -8,32 +8,6 @@
 #include "cap/types.h"
 #include "lib/util.h"
 
-static const struct {
-	enum obmon_cap_type type;
-	uint32_t rights;
-} path_types[OBMON_RIGHT_MAX] = {
-	[OBMON_RIGHT_READ] = {OBMON_CAP_FILE_READ, OBMON_RIGHT_BIT(OBMON_RIGHT_READ)},
-	[OBMON_RIGHT_WRITE] = {OBMON_CAP_FILE_WRITE, OBMON_RIGHT_BIT(OBMON_RIGHT_WRITE)},
-	[OBMON_RIGHT_EXEC] = {OBMON_CAP_EXTERNAL_COMMAND, OBMON_RIGHT_BIT(OBMON_RIGHT_EXEC)},
-	[OBMON_RIGHT_LOAD] = {OBMON_CAP_LIBRARY_LOAD, OBMON_RIGHT_BIT(OBMON_RIGHT_LOAD)},
-	[OBMON_RIGHT_LIST] = {OBMON_CAP_FILE_READ, 0}, /* comes with FILE_READ, see add_listing() */
-};
-
-uint32_t rights_of_type(enum obmon_cap_type type)
-{
-	size_t right;
-
-	for (right = 0; right < OBMON_RIGHT_MAX; right++)
-		if (path_types[right].type == type && path_types[right].rights)
-			return path_types[right].rights;
-	return 0;
-}
-
-enum obmon_cap_type type_of_right(enum obmon_right right)
-{
-	return path_types[right].type;
-}
-
 /* What one compilation works with. */
 struct compilation {
 	struct dfa_builder *builder;
@@ -97,6 +71,33 @@ static int add_below(struct compilation *c, const struct place *head, const char
 	return 0;
 }
 
+/*
+ * FILE_WRITE of a symbolic link is about the file that it leads to, and also about the link, which may then be
+ * removed or renamed. Its name is where it lies, its own last component unresolved.
+ */
+static int add_link(struct compilation *c, const char *path, const struct glob *glob, uint32_t rights, uint32_t rule)
+{
+	_cleanup_free_ char *directory = strdup(path), *name = NULL;
+	struct place place;
+	struct stat st;
+	char *slash;
+	int result;
+
+	if (!(rights & OBMON_RIGHT_BIT(OBMON_RIGHT_WRITE)) || lstat(path, &st) || !S_ISLNK(st.st_mode))
+		return 0;
+	slash = directory ? strrchr(directory, '/') : NULL;
+	if (!slash)
+		return obmon_fail(c->err, OBMON_ERR_INTERNAL, "out of memory");
+	*slash = '\0';
+	if (place_resolve(&place, c->mounts, *directory ? directory : "/", c->err))
+		return -1;
+	name = format("%s/%s", strcmp(place.fs_path, "/") != 0 ? place.fs_path : "", slash + 1);
+	result = name ? add_at(c, place.dev, name, glob, path, rights, rule) :
+			obmon_fail(c->err, OBMON_ERR_INTERNAL, "out of memory");
+	place_clear(&place);
+	return result;
+}
+
 static int add_alternative(struct compilation *c, struct glob_alternative *alternative, uint32_t rights, uint32_t rule)
 {
 	const struct glob glob = {.alternatives = alternative, .n = 1};
@@ -111,6 +112,8 @@ static int add_alternative(struct compilation *c, struct glob_alternative *alter
 	result = add_at(c, place.dev, place.fs_path, &glob, head, rights, rule);
 	if (!result && alternative->literal < alternative->n)
 		result = add_below(c, &place, head, &glob, rights, rule);
+	else if (!result)
+		result = add_link(c, head, &glob, rights, rule);
 	place_clear(&place);
 	return result;
 }
@@ -252,27 +255,6 @@ char *find_in_path(const char *name, const char *search_path)
 		free(path);
 	}
 	return NULL;
-}
-
-char *glob_escape(const char *path)
-{
-	char *escaped = malloc(strlen(path) * 2 + 1), *out = escaped;
-
-	if (!escaped)
-		return NULL;
-	for (; *path; path++) {
-		unsigned char byte = (unsigned char)*path;
-
-		if (byte < 0x20 || byte == 0x7f) {
-			*out++ = '?';
-			continue;
-		}
-		if (strchr("*?[]{}\\", byte))
-			*out++ = '\\';
-		*out++ = *path;
-	}
-	*out = '\0';
-	return escaped;
 }
 
 /* Where do a pattern's alternatives start: @return 1 all at the root, 0 all in the workspace, -1 mixed or bad. */

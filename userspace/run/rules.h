@@ -4,14 +4,9 @@
 #define OBMON_RUN_RULES_H
 
 #include "cap/dfa.h"
+#include "cap/rights.h"
 #include "lib/mounts.h"
 #include "obmon/capability.h"
-
-/** The rights that a grant of @type gives its names; 0 for a type that isn't about paths. */
-uint32_t rights_of_type(enum obmon_cap_type type);
-
-/** The capability type that a single right (its number) belongs to. */
-enum obmon_cap_type type_of_right(enum obmon_right right);
 
 /** What the implicit grants of TMPDIR start with, in place of a path that differs from run to run. */
 #define RULES_TMPDIR "$TMPDIR"
@@ -31,12 +26,6 @@ int rules_absolute(struct obmon_cap_set *set, const char *workspace, const char 
 
 /** The rights of the file at @place, by its name. */
 uint32_t rules_rights_at(const struct dfa *dfa, const struct place *place);
-
-/**
- * @path as a pattern that matches it: just it, except that a control byte, which no capability may hold, becomes
- * `?`. Caller frees; NULL when out of memory.
- */
-char *glob_escape(const char *path);
 
 /** The first executable regular file called @name in the directories of @search_path. Caller frees; NULL if none. */
 char *find_in_path(const char *name, const char *search_path);

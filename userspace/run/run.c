@@ -41,15 +41,17 @@ static int make_tmpdir(struct run *run)
 /* Take a slot, and write down what will have to be taken away before any of it exists. */
 static int claim(struct run *run)
 {
-	const struct obmon_run setup = {.phase = OBMON_PHASE_SETUP};
+	struct obmon_run setup = {.phase = OBMON_PHASE_SETUP};
 	int slot;
 
-	if (engine_open(&run->engine, run->err) || run_state_sweep(&run->engine, run->err) < 0)
+	if (engine_open(&run->engine, run->err))
 		return -1;
+	run_state_sweep(&run->engine);
 	slot = engine_find_slot(&run->engine, run->err);
 	if (slot < 0)
 		return -1;
 	run->state.slot = (uint32_t)slot;
+	setup.owner = run->state.owner = random_u64();
 	if (cgroup_plan(&run->cgroup, &run->mounts, run->state.run_id, run->err))
 		return -1;
 	snprintf(run->state.cgroup_dir, sizeof(run->state.cgroup_dir), "%s", run->cgroup.dir);
@@ -69,8 +71,8 @@ static int confine(struct run *run)
 		return -1;
 	if (engine_install(&run->engine, run->state.slot, &run->dfa, run->request->ring_bytes, &run->pages, &run->ring,
 			   run->err) ||
-	    engine_attach(&run->engine, run->state.slot, run->cgroup.fd, run->cgroup.id, run->cgroup.level,
-			  run->state.run_id, run->err))
+	    engine_attach(&run->engine, run->state.slot, run->cgroup.fd, run->cgroup.id, run->state.run_id,
+			  run->err))
 		return -1;
 	engine_unlock(&run->engine);
 	return 0;
@@ -86,6 +88,7 @@ static int arm(struct run *run)
 		.start = run->dfa.start,
 		.accept_page = run->dfa.n_comb_pages,
 		.cgroup_id = run->cgroup.id,
+		.owner = run->state.owner,
 	};
 
 	memcpy(shared.columns, run->dfa.columns, sizeof(shared.columns));
@@ -134,6 +137,7 @@ static void finish(struct run *run)
 	child_clear(&run->child);
 	if (run->child.pid > 0) /* unless run_watch() has done it */
 		waitpid(run->child.pid, NULL, WNOHANG);
+	fd_close(&run->signals);
 	fd_close(&run->pages);
 	fd_close(&run->ring);
 	cgroup_clear(&run->cgroup);
@@ -154,6 +158,7 @@ int run_execute(const struct run_request *request, struct obmon_error *err)
 		.cgroup = {.fd = -1},
 		.child = {.pid = -1, .pidfd = -1, .go = -1, .status = -1},
 		.state = {.lock = -1},
+		.signals = -1,
 		.pages = -1,
 		.ring = -1,
 		.reaper = -1,
@@ -168,7 +173,8 @@ int run_execute(const struct run_request *request, struct obmon_error *err)
 		fill_context(&run);
 		launched = true;
 		launch(&run);
-		if (run_collect(&run) && run.status == RUN_COMPLETED)
+		run_collect(&run);
+		if (run.err->code && run.status == RUN_COMPLETED)
 			run.status = RUN_FAILED;
 	}
 	status = exit_status_of(&run);

@@ -28,16 +28,19 @@ static int take_lock(struct run_state *state, struct obmon_error *err)
 
 int run_state_save(struct run_state *state, struct obmon_error *err)
 {
-	_cleanup_free_ char *path = format(RUNS_DIR "/%s.state", state->run_id), *text = NULL;
+	_cleanup_free_ char *path = format(RUNS_DIR "/%s.state", state->run_id);
+	_cleanup_free_ char *new = format(RUNS_DIR "/%s.new", state->run_id), *text = NULL;
 	_cleanup_fd_ int fd = -1;
 
 	if (state->lock < 0 && take_lock(state, err))
 		return -1;
-	text = format("%u\n%" PRIu64 "\n%s\n%s\n", state->slot, state->cgroup_id, state->cgroup_dir, state->tmpdir);
-	if (!path || !text)
+	text = format("%u\n%" PRIu64 "\n%" PRIu64 "\n%s\n%s\n", state->slot, state->owner, state->cgroup_id,
+		      state->cgroup_dir, state->tmpdir);
+	if (!path || !new || !text)
 		return obmon_fail(err, OBMON_ERR_INTERNAL, "out of memory");
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0 || write_all(fd, text, strlen(text)))
+	/* Renamed into place: whoever reads it after our death finds the old state or the new one, whole. */
+	fd = open(new, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0 || write_all(fd, text, strlen(text)) || rename(new, path))
 		return obmon_fail_errno(err, OBMON_ERR_HOST, errno, "cannot write %s", path);
 	return 0;
 }
@@ -46,7 +49,7 @@ int run_state_save(struct run_state *state, struct obmon_error *err)
 int run_state_load(struct run_state *state)
 {
 	_cleanup_free_ char *path = format(RUNS_DIR "/%s.state", state->run_id), *text = NULL;
-	char *lines[4], *at;
+	char *lines[5], *at;
 	uint64_t slot;
 	size_t i;
 
@@ -63,17 +66,18 @@ int run_state_load(struct run_state *state)
 		at = end + 1;
 	}
 	if (!parse_u64(lines[0], 0, OBMON_RUNS_MAX - 1, &slot) ||
-	    !parse_u64(lines[1], 0, UINT64_MAX, &state->cgroup_id))
+	    !parse_u64(lines[1], 0, UINT64_MAX, &state->owner) ||
+	    !parse_u64(lines[2], 0, UINT64_MAX, &state->cgroup_id))
 		return -1;
 	state->slot = (uint32_t)slot;
-	snprintf(state->cgroup_dir, sizeof(state->cgroup_dir), "%s", lines[2]);
-	snprintf(state->tmpdir, sizeof(state->tmpdir), "%s", lines[3]);
+	snprintf(state->cgroup_dir, sizeof(state->cgroup_dir), "%s", lines[3]);
+	snprintf(state->tmpdir, sizeof(state->tmpdir), "%s", lines[4]);
 	return 0;
 }
 
 static void remove_files(struct run_state *state)
 {
-	static const char *const endings[] = {"state", "lock"};
+	static const char *const endings[] = {"new", "state", "lock"};
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(endings); i++) {
@@ -91,7 +95,7 @@ int run_state_end(struct run_state *state, struct engine *engine, struct obmon_e
 	if (*state->cgroup_dir &&
 	    (cgroup_kill(state->cgroup_dir, KILL_MILLIS, err) || cgroup_remove(state->cgroup_dir, err)))
 		return -1;
-	if (engine_release(engine, state->slot, state->cgroup_id, state->run_id, err))
+	if (engine_release(engine, state->slot, state->owner, state->cgroup_id, state->run_id, err))
 		return -1;
 	if (*state->tmpdir && remove_tree(state->tmpdir) && errno != ENOENT)
 		return obmon_fail_errno(err, OBMON_ERR_INTERNAL, errno, "cannot remove %s", state->tmpdir);
@@ -99,7 +103,7 @@ int run_state_end(struct run_state *state, struct engine *engine, struct obmon_e
 	return 0;
 }
 
-/* @return 1 if the run was dead and has been ended, 0 if somebody looks after it, -1 on error. */
+/* End the run if it is dead; if somebody looks after it, leave it. */
 static int sweep_one(struct run_state *state, struct engine *engine, struct obmon_error *err)
 {
 	_cleanup_free_ char *path = format(RUNS_DIR "/%s.lock", state->run_id);
@@ -115,30 +119,29 @@ static int sweep_one(struct run_state *state, struct engine *engine, struct obmo
 	}
 	if (run_state_load(state)) { /* died between making the lock and writing the state: there is nothing else */
 		remove_files(state);
-		return 1;
+		return 0;
 	}
-	return run_state_end(state, engine, err) ? -1 : 1;
+	return run_state_end(state, engine, err);
 }
 
-int run_state_sweep(struct engine *engine, struct obmon_error *err)
+void run_state_sweep(struct engine *engine)
 {
 	DIR *dir = opendir(RUNS_DIR);
+	struct obmon_error err;
 	struct dirent *entry;
-	int swept = 0;
 
-	if (!dir)
-		return errno == ENOENT ? 0 : obmon_fail_errno(err, OBMON_ERR_HOST, errno, "cannot list " RUNS_DIR);
-	while (swept >= 0 && (entry = readdir(dir))) {
+	while (dir && (entry = readdir(dir))) {
 		struct run_state state = {.lock = -1};
 		char *dot = strrchr(entry->d_name, '.');
-		int result;
 
 		if (!dot || strcmp(dot, ".lock") != 0 || dot - entry->d_name != UUID_TEXT_MAX - 1)
 			continue;
 		memcpy(state.run_id, entry->d_name, UUID_TEXT_MAX - 1);
-		result = sweep_one(&state, engine, err);
-		swept = result < 0 ? -1 : swept + result;
+		if (sweep_one(&state, engine, &err)) {
+			fprintf(stderr, "obmon: the dead run %s cannot be ended: %s\n", state.run_id, err.message);
+			fd_close(&state.lock);
+		}
 	}
-	closedir(dir);
-	return swept;
+	if (dir)
+		closedir(dir);
 }

@@ -19,6 +19,7 @@
 struct run_state {
 	char run_id[UUID_TEXT_MAX];
 	uint32_t slot;
+	uint64_t owner; /**< see struct obmon_run */
 	uint64_t cgroup_id;
 	char cgroup_dir[PATH_MAX];
 	char tmpdir[PATH_MAX]; /**< "" for none */
@@ -37,7 +38,10 @@ int run_state_load(struct run_state *state);
  */
 int run_state_end(struct run_state *state, struct engine *engine, struct obmon_error *err);
 
-/** End all runs of which both obmon and reaper are dead (the engine's lock held). @return how many, or -1. */
-int run_state_sweep(struct engine *engine, struct obmon_error *err);
+/**
+ * End all runs of which both obmon and reaper are dead (the engine's lock held). One that can't be ended stays
+ * confined, is told of on standard error, and is tried again the next time.
+ */
+void run_state_sweep(struct engine *engine);
 
 #endif

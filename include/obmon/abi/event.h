@@ -10,12 +10,12 @@
 
 /* Longest name, from the filesystem's root, that a decision is made on: what PATH_MAX lets a caller name. */
 #define OBMON_NAME_MAX 4096u
-/* Most components of such a name. */
+/* A name of so many components, or more, is not judged but refused. */
 #define OBMON_DEPTH_MAX 256u
 /* Of the executable's name, which decides nothing, at most this much is kept (the end of it). */
 #define OBMON_EXE_MAX 1024u
 
-/* Each hook a decision is made at; OBMON_HOOKS in hooks.h names them. */
+/* Each hook a decision is made at: its constant, and what the kernel calls it. */
 #define OBMON_HOOK_LIST(X) \
 	X(FILE_OPEN, file_open) \
 	X(FILE_RECEIVE, file_receive) \
@@ -60,6 +60,7 @@ enum obmon_verdict {
 	OBMON_VERDICT_AUDITED, /* a capability is missing, audit mode let it through */
 	OBMON_VERDICT_GUARD,   /* something that no capability can grant */
 	OBMON_VERDICT_FAILURE, /* obmon could not decide, and refused: see `failure` */
+	OBMON_VERDICT_PROBE,   /* no record of its own (seq 0): record number `detail` turned out to be a probe */
 };
 
 struct obmon_event {

@@ -4,7 +4,7 @@
  *
  * Every run has a slot: an index into the arrays `obmon_runs` (struct obmon_run), `obmon_policies` (its
  * automaton's pages) and `obmon_rings` (its ring buffer). Slots are handed out by user space under a lock
- * (userspace/engine/slot.c). A slot's automaton and ring never change while tasks of the run exist.
+ * (userspace/engine/engine.c). A slot's automaton and ring never change while tasks of the run exist.
  */
 #ifndef OBMON_ABI_RUN_H
 #define OBMON_ABI_RUN_H
@@ -63,6 +63,7 @@ struct obmon_run {
 	__u32 start;       /* the automaton's start state */
 	__u32 accept_page; /* number of the first page of accept records */
 	__u64 cgroup_id;
+	__u64 owner; /* a number of the run's own, by which it knows that the slot is still its */
 	__u8 columns[256]; /* byte -> column of its class in a row */
 	struct obmon_object objects[OBMON_OBJECTS_MAX];
 
@@ -81,6 +82,8 @@ struct obmon_identity {
 	__u64 ino;
 	__u32 generation;
 	__u32 f_mode;
+	__u32 cgroup_level; /* of a directory of cgroupfs: its depth below the hierarchy's real root */
+	__u32 reserved;
 };
 
 /* Value of the cgroup storage that the per-cgroup programs read: the slot + 1, so that 0 means "not set". */
