@@ -26,8 +26,7 @@ int BPF_PROG(obmon_bprm_check_security, struct linux_binprm *bprm)
 {
 	if (opened_for_execution(bprm->file))
 		return 1;
-	return CGROUP_HOOK(OBMON_HOOK_BPRM_CHECK_SECURITY,
-			   judge(&subject, bprm->file->f_path.dentry, NEED_EXEC, 0));
+	return CGROUP_HOOK(OBMON_HOOK_BPRM_CHECK_SECURITY, judge(&subject, bprm->file->f_path.dentry, NEED_EXEC, 0));
 }
 
 /* @prot is what the kernel will do, READ_IMPLIES_EXEC included; @reqprot only what was asked for. */

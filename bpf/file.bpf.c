@@ -193,8 +193,8 @@ static __always_inline int decide_metadata(const struct subject *subject, struct
  */
 static __always_inline int decide_setattr(const struct subject *subject, struct dentry *dentry, struct iattr *attr)
 {
-	__u32 valid = attr->ia_valid, of_a_write = ATTR_FORCE | ATTR_MODE | ATTR_FILE | ATTR_KILL_SUID |
-						   ATTR_KILL_SGID | ATTR_KILL_PRIV;
+	__u32 valid = attr->ia_valid,
+	      of_a_write = ATTR_FORCE | ATTR_MODE | ATTR_FILE | ATTR_KILL_SUID | ATTR_KILL_SGID | ATTR_KILL_PRIV;
 
 	if (valid & ATTR_OPEN || (valid & ATTR_FORCE && !(valid & ~of_a_write)))
 		return 0;
@@ -216,8 +216,8 @@ int BPF_PROG(obmon_inode_setattr_v2, void *idmap, struct dentry *dentry, struct 
 }
 
 SEC("lsm/inode_setxattr")
-int BPF_PROG(obmon_inode_setxattr, void *idmap, struct dentry *dentry, const char *name, const void *value,
-	     size_t size, int flags, int ret)
+int BPF_PROG(obmon_inode_setxattr, void *idmap, struct dentry *dentry, const char *name, const void *value, size_t size,
+	     int flags, int ret)
 {
 	return HOST_HOOK(OBMON_HOOK_INODE_SETXATTR, ret, decide_metadata(&subject, dentry));
 }

@@ -92,8 +92,7 @@ int BPF_PROG(obmon_socket_create, int family, int type, int protocol, int kern, 
 {
 	if (kern || family == AF_UNIX)
 		return ret;
-	return HOST_HOOK(OBMON_HOOK_SOCKET_CREATE, ret,
-			 judge_network(&subject, socket_kind(family, type, protocol)));
+	return HOST_HOOK(OBMON_HOOK_SOCKET_CREATE, ret, judge_network(&subject, socket_kind(family, type, protocol)));
 }
 
 /* A socket belongs to the cgroup it was made in (sock_cgroup_data, include/linux/cgroup-defs.h). */

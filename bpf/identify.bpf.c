@@ -9,7 +9,7 @@ SEC("iter/task_file")
 int obmon_identify(struct bpf_iter__task_file *ctx)
 {
 	struct file *file = ctx->file;
-	struct obmon_identity identity = {.fd = ctx->fd};
+	struct obmon_identity identity = { .fd = ctx->fd };
 	struct inode *inode;
 
 	if (!file)

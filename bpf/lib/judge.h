@@ -154,8 +154,7 @@ static __always_inline void hold_object(struct operation *op, struct dentry *den
  * Read the name @use of @dentry and look up what it is granted: name->rights, by its name and as an object
  * of the run, or OBMON_RIGHT_NEVER. A name->failure has been noted as the outcome.
  */
-static __noinline int hold(struct operation *op, struct dentry *dentry, enum name_use use, __u32 need,
-			   enum trust trust)
+static __noinline int hold(struct operation *op, struct dentry *dentry, enum name_use use, __u32 need, enum trust trust)
 {
 	struct name *name = &op->scratch->name[use & 1];
 	struct obmon_run *run = op->subject.run;
@@ -314,31 +313,31 @@ static __always_inline int answer_cgroup(int answer)
 }
 
 /* The frame of a per-cgroup program: `subject` is whom it concerns in @decision. */
-#define CGROUP_HOOK(hook_id, decision)                                                                              \
-	({                                                                                                          \
-		struct subject subject;                                                                             \
-		int answer__ = 0;                                                                                   \
-		enum standing standing__ = subject_of_cgroup(&subject, hook_id);                                    \
-		if (standing__ == STANDING_JUDGED)                                                                  \
-			answer__ = (decision);                                                                      \
-		else if (standing__ == STANDING_LOST)                                                               \
-			answer__ = -EACCES;                                                                         \
-		answer_cgroup(answer__);                                                                            \
+#define CGROUP_HOOK(hook_id, decision) \
+	({ \
+		struct subject subject; \
+		int answer__ = 0; \
+		enum standing standing__ = subject_of_cgroup(&subject, hook_id); \
+		if (standing__ == STANDING_JUDGED) \
+			answer__ = (decision); \
+		else if (standing__ == STANDING_LOST) \
+			answer__ = -EACCES; \
+		answer_cgroup(answer__); \
 	})
 
 /* The frame of a host-wide program; @ret is the verdict of the programs and modules before it. */
-#define HOST_HOOK(hook_id, ret, decision)                                                                           \
-	({                                                                                                          \
-		struct subject subject;                                                                             \
-		int answer__ = (ret);                                                                               \
-		if (!answer__) {                                                                                    \
-			enum standing standing__ = subject_of_task(&subject, hook_id);                              \
-			if (standing__ == STANDING_JUDGED)                                                          \
-				answer__ = (decision);                                                              \
-			else if (standing__ == STANDING_LOST)                                                       \
-				answer__ = -EACCES;                                                                 \
-		}                                                                                                   \
-		answer__;                                                                                           \
+#define HOST_HOOK(hook_id, ret, decision) \
+	({ \
+		struct subject subject; \
+		int answer__ = (ret); \
+		if (!answer__) { \
+			enum standing standing__ = subject_of_task(&subject, hook_id); \
+			if (standing__ == STANDING_JUDGED) \
+				answer__ = (decision); \
+			else if (standing__ == STANDING_LOST) \
+				answer__ = -EACCES; \
+		} \
+		answer__; \
 	})
 
 #endif

@@ -23,17 +23,17 @@
 struct name {
 	__u32 dev;
 	__u32 start;
-	__u32 failure;  /* enum obmon_failure */
-	__u32 sequence; /* of rename_lock when the walk began */
-	__u32 strides;  /* that are left to this try */
-	__u32 foreign;  /* in procfs, about a task outside the run */
-	__u32 last;     /* where the last component begins, with its slash */
-	__u32 at;       /* how far the automaton has read, */
-	__u32 state;    /* and where it stands */
+	__u32 failure;      /* enum obmon_failure */
+	__u32 sequence;     /* of rename_lock when the walk began */
+	__u32 strides;      /* that are left to this try */
+	__u32 foreign;      /* in procfs, about a task outside the run */
+	__u32 last;         /* where the last component begins, with its slash */
+	__u32 at;           /* how far the automaton has read, */
+	__u32 state;        /* and where it stands */
 	__u32 parent_state; /* where it stood before the last component */
 	__u32 rights;
 	__u32 residual;
-	__u64 owner;    /* the parent directory's dentry, as a number: see memo.h */
+	__u64 owner; /* the parent directory's dentry, as a number: see memo.h */
 	__u8 bytes[NAME_END + COMPONENT_MAX + 1];
 };
 
@@ -54,11 +54,11 @@ enum name_use {
 /* How an operation ends. */
 enum outcome {
 	OUTCOME_ALLOWED,
-	OUTCOME_MISSING, /* a grant is missing */
-	OUTCOME_QUIET,   /* the same, and the set says that this is expected */
-	OUTCOME_GUARD,   /* nothing can grant it */
+	OUTCOME_MISSING,     /* a grant is missing */
+	OUTCOME_QUIET,       /* the same, and the set says that this is expected */
+	OUTCOME_GUARD,       /* nothing can grant it */
 	OUTCOME_QUIET_GUARD, /* nothing can, and the set says that a try is expected */
-	OUTCOME_FAILURE, /* it could not be decided */
+	OUTCOME_FAILURE,     /* it could not be decided */
 };
 
 struct scratch {

@@ -156,7 +156,7 @@ static __always_inline void name_in_proc(struct name *name, struct dentry *top, 
 /* Read the name of @dentry; name->failure says how it went. With a @run, procfs is named as that run sees it. */
 static __noinline int name_read(struct dentry *dentry, struct name *name, const struct obmon_run *run)
 {
-	struct walk walk = {.origin = dentry, .name = name};
+	struct walk walk = { .origin = dentry, .name = name };
 
 	name->dev = dentry->d_sb->s_dev;
 	name->foreign = 0;

@@ -41,8 +41,8 @@ static __always_inline bool probe_was_link(const struct refused_creation *probe)
 /* The current task was refused to create @dentry, as record number @seq tells. */
 static __always_inline void probe_note(const struct subject *subject, struct dentry *dentry, __u64 seq)
 {
-	struct refused_creation *probe = bpf_task_storage_get(&obmon_probes, bpf_get_current_task_btf(), 0,
-							      BPF_LOCAL_STORAGE_GET_F_CREATE);
+	struct refused_creation *probe =
+		bpf_task_storage_get(&obmon_probes, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 
 	if (!probe)
 		return;

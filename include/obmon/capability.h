@@ -48,11 +48,11 @@ struct obmon_condition {
 /** One capability. All strings are owned by it. */
 struct obmon_capability {
 	enum obmon_cap_type type;
-	char *resource; /**< as written, escapes kept; never empty, no NUL byte within */
+	char *resource;                     /**< as written, escapes kept; never empty, no NUL byte within */
 	struct obmon_condition *conditions; /**< sorted by key, keys unique */
 	size_t n_conditions;
 	char *description; /**< or NULL */
-	bool quiet; /**< not a grant: a refusal of this is expected and leaves no record */
+	bool quiet;        /**< not a grant: a refusal of this is expected and leaves no record */
 	enum obmon_cap_source source;
 	char *file; /**< where it was written, or NULL for the command line */
 	unsigned line, column;

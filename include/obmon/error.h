@@ -12,13 +12,13 @@
 /** What went wrong, by what the caller can do about it. The exit status of `obmon` follows from it. */
 enum obmon_error_code {
 	OBMON_OK = 0,
-	OBMON_ERR_CONFIG,    /**< the request is wrong: options, metadata, capability, profile (exit 2) */
-	OBMON_ERR_SECURITY,  /**< refused, or ended, for a security reason (exit 5) */
-	OBMON_ERR_TIMEOUT,   /**< the run's time was up (exit 124) */
-	OBMON_ERR_HOST,      /**< the host lacks something obmon needs: see `obmon doctor` (exit 125) */
-	OBMON_ERR_INTERNAL,  /**< a failure of obmon's own (exit 125) */
+	OBMON_ERR_CONFIG,     /**< the request is wrong: options, metadata, capability, profile (exit 2) */
+	OBMON_ERR_SECURITY,   /**< refused, or ended, for a security reason (exit 5) */
+	OBMON_ERR_TIMEOUT,    /**< the run's time was up (exit 124) */
+	OBMON_ERR_HOST,       /**< the host lacks something obmon needs: see `obmon doctor` (exit 125) */
+	OBMON_ERR_INTERNAL,   /**< a failure of obmon's own (exit 125) */
 	OBMON_ERR_CANNOT_RUN, /**< the command was found but cannot be executed (exit 126) */
-	OBMON_ERR_NOT_FOUND, /**< the command was not found (exit 127) */
+	OBMON_ERR_NOT_FOUND,  /**< the command was not found (exit 127) */
 };
 
 /** Longest message, with its terminating NUL; a longer one is cut at a UTF-8 boundary and ends in "...". */

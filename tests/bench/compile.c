@@ -63,7 +63,7 @@ static void load(struct obmon_cap_set *set, const char *list)
 
 static void add(struct dfa_builder *builder, const struct glob *glob, uint32_t rights, size_t rule)
 {
-	static const char device[] = {0, 0, 0, 1, '/'};
+	static const char device[] = { 0, 0, 0, 1, '/' };
 
 	if (dfa_builder_add(builder, device, sizeof(device), glob, "", 0, rights, (uint32_t)rule, &err))
 		die("dfa_builder_add");
@@ -71,7 +71,7 @@ static void add(struct dfa_builder *builder, const struct glob *glob, uint32_t r
 
 static double automaton(const struct obmon_cap_set *set, struct dfa *dfa)
 {
-	static const struct dfa_limits limits = {.max_work = UINT64_MAX};
+	static const struct dfa_limits limits = { .max_work = UINT64_MAX };
 	struct dfa_builder *builder = dfa_builder_new(&limits);
 	double begin = now();
 	uint32_t culprit;
@@ -96,7 +96,7 @@ static double automaton(const struct obmon_cap_set *set, struct dfa *dfa)
 
 static double rules(const struct obmon_cap_set *set, struct dfa *dfa)
 {
-	static const char *const never[] = {NULL};
+	static const char *const never[] = { NULL };
 	double begin = now();
 	struct mounts mounts;
 

@@ -25,7 +25,8 @@ static void die(const char *what)
 
 static void allow(int ruleset, const char *path, uint64_t access)
 {
-	struct landlock_path_beneath_attr rule = {.allowed_access = access, .parent_fd = open(path, O_PATH | O_CLOEXEC)};
+	struct landlock_path_beneath_attr rule = { .allowed_access = access,
+						   .parent_fd = open(path, O_PATH | O_CLOEXEC) };
 
 	if (rule.parent_fd < 0 || syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0))
 		die(path);
@@ -51,7 +52,7 @@ static void allow_list(int ruleset, const char *list)
 
 int main(int argc, char **argv)
 {
-	const struct landlock_ruleset_attr attr = {.handled_access_fs = ALL};
+	const struct landlock_ruleset_attr attr = { .handled_access_fs = ALL };
 	int ruleset;
 
 	if (argc < 3) {

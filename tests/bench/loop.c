@@ -26,21 +26,20 @@
 #define WARM_UP 2
 #define BATCHES_MAX 1000
 
-static const char usage[] =
-	"usage: loop [-b BATCHES] [-n OPERATIONS] [-s STATUS] [-f] [-w] WHAT\n"
-	"  open PATH        open PATH for reading and close it\n"
-	"  refused PATH     open PATH, which must fail with EACCES\n"
-	"  exec CMD [ARG].. fork, execve and wait; CMD must exit with STATUS (0)\n"
-	"  wait             nothing\n"
-	"-f times the first operations too, which are not warmed up.\n"
-	"-w tells \"ready\" and waits for a line of standard input before and another after.\n";
+static const char usage[] = "usage: loop [-b BATCHES] [-n OPERATIONS] [-s STATUS] [-f] [-w] WHAT\n"
+			    "  open PATH        open PATH for reading and close it\n"
+			    "  refused PATH     open PATH, which must fail with EACCES\n"
+			    "  exec CMD [ARG].. fork, execve and wait; CMD must exit with STATUS (0)\n"
+			    "  wait             nothing\n"
+			    "-f times the first operations too, which are not warmed up.\n"
+			    "-w tells \"ready\" and waits for a line of standard input before and another after.\n";
 
 static struct {
 	int batches, operations, status, warm_up;
 	bool wait;
 	const char *what;
 	char **argv;
-} options = {.batches = 40, .operations = 100, .warm_up = WARM_UP};
+} options = { .batches = 40, .operations = 100, .warm_up = WARM_UP };
 
 static void die(const char *what)
 {
@@ -90,7 +89,7 @@ static void op_exec(void)
 static const struct {
 	const char *name;
 	void (*run)(void);
-} operations[] = {{"open", op_open}, {"refused", op_refused}, {"exec", op_exec}, {"wait", NULL}};
+} operations[] = { { "open", op_open }, { "refused", op_refused }, { "exec", op_exec }, { "wait", NULL } };
 
 static double now(void)
 {

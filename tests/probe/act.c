@@ -51,7 +51,7 @@
 #define ARGS_MAX 8192
 
 static char text[TEXT_MAX + 1]; /* what an operation has to say besides `ok` */
-static bool alone;		/* the operation has its process for itself */
+static bool alone;              /* the operation has its process for itself */
 
 static int answer(long result)
 {
@@ -135,7 +135,7 @@ static int op_list(char **a)
 
 static int op_openat2(char **a) /* PATH FLAGS RESOLVE */
 {
-	struct open_how how = {.flags = (unsigned)number(a[1]), .resolve = (unsigned)number(a[2])};
+	struct open_how how = { .flags = (unsigned)number(a[1]), .resolve = (unsigned)number(a[2]) };
 	int fd = (int)syscall(SYS_openat2, AT_FDCWD, a[0], &how, sizeof(how));
 
 	return how.flags & O_WRONLY ? done(fd) : take_text(fd);
@@ -169,7 +169,7 @@ static int op_handle(char **a) /* PATH MOUNT */
 	struct {
 		struct file_handle handle;
 		unsigned char bytes[MAX_HANDLE_SZ];
-	} h = {.handle.handle_bytes = MAX_HANDLE_SZ};
+	} h = { .handle.handle_bytes = MAX_HANDLE_SZ };
 	int mount_id;
 
 	if (chdir(a[1]) || name_to_handle_at(AT_FDCWD, a[0], &h.handle, &mount_id, 0))
@@ -267,7 +267,7 @@ static int op_uring_rename(char **a)
  */
 static int op_uring_setxattr(char **a) /* PATH */
 {
-	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[2];
 	struct io_uring ring;
 	struct io_uring_sqe *sqe;
@@ -388,12 +388,13 @@ static int op_tmpfile_link(char **a) /* DIR NAME */
 
 static int op_mknod(char **a) /* NAME MODE MAJOR MINOR */
 {
-	return answer(mknod(a[0], (mode_t)number(a[1]) | 0644, makedev((unsigned)number(a[2]), (unsigned)number(a[3]))));
+	return answer(
+		mknod(a[0], (mode_t)number(a[1]) | 0644, makedev((unsigned)number(a[2]), (unsigned)number(a[3]))));
 }
 
 static int op_bind_unix(char **a)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0), error;
 
 	strncpy(address.sun_path, a[0], sizeof(address.sun_path) - 1);
@@ -464,7 +465,7 @@ static int do_setflags(int fd)
 
 static int do_setproject(int fd)
 {
-	struct fsxattr attributes = {.fsx_xflags = FS_XFLAG_NODUMP};
+	struct fsxattr attributes = { .fsx_xflags = FS_XFLAG_NODUMP };
 
 	return ioctl(fd, FS_IOC_FSSETXATTR, &attributes);
 }
@@ -537,9 +538,9 @@ static int op_removexattr(char **a) /* PATH NAME */
 static int op_setacl(char **a)
 {
 	/* version 2, then tag, permissions, id: owner rw, user 1 r, group r, mask r, others r */
-	static const unsigned char acl[] = {
-		2, 0, 0, 0, 1, 0, 6, 0, 255, 255, 255, 255, 2, 0, 4, 0, 1, 0, 0, 0, 4, 0, 4, 0, 255, 255, 255, 255,
-		16, 0, 4, 0, 255, 255, 255, 255, 32, 0, 4, 0, 255, 255, 255, 255};
+	static const unsigned char acl[] = { 2, 0, 0,   0,   1,   0,   6,  0, 255, 255, 255, 255, 2,   0,  4,
+					     0, 1, 0,   0,   0,   4,   0,  4, 0,   255, 255, 255, 255, 16, 0,
+					     4, 0, 255, 255, 255, 255, 32, 0, 4,   0,   255, 255, 255, 255 };
 
 	return answer(setxattr(a[0], "system.posix_acl_access", acl, sizeof(acl), 0));
 }
@@ -604,17 +605,17 @@ static int start(int fd, const char *path, char **argv)
 
 static int op_exec(char **a) /* PATH */
 {
-	return start(-1, a[0], (char *[]){a[0], NULL});
+	return start(-1, a[0], (char *[]){ a[0], NULL });
 }
 
 static int op_exec_with(char **a) /* PATH ARG */
 {
-	return start(-1, a[0], (char *[]){a[0], a[1], NULL});
+	return start(-1, a[0], (char *[]){ a[0], a[1], NULL });
 }
 
 static int op_fexec(char **a) /* PATH */
 {
-	return start(open(a[0], O_PATH), NULL, (char *[]){a[0], NULL});
+	return start(open(a[0], O_PATH), NULL, (char *[]){ a[0], NULL });
 }
 
 static int op_fexec_memfd(char **a) /* PATH: what the memfd holds */
@@ -625,7 +626,7 @@ static int op_fexec_memfd(char **a) /* PATH: what the memfd holds */
 		return -errno;
 	while (sendfile(fd, from, NULL, 1 << 20) > 0)
 		;
-	return start(fd, NULL, (char *[]){"attack", NULL});
+	return start(fd, NULL, (char *[]){ "attack", NULL });
 }
 
 static int op_exec_copy(char **a) /* FROM TO: bring a program along */
@@ -637,7 +638,7 @@ static int op_exec_copy(char **a) /* FROM TO: bring a program along */
 	while (sendfile(to, from, NULL, 1 << 20) > 0)
 		;
 	close(to);
-	return start(-1, a[1], (char *[]){a[1], NULL});
+	return start(-1, a[1], (char *[]){ a[1], NULL });
 }
 
 static int map(const char *path, int prot, int flags, int later)
@@ -722,9 +723,10 @@ static int op_mmap_memfd_exec(char **a)
 static int receive(void)
 {
 	char byte, control[CMSG_SPACE(sizeof(int))];
-	struct iovec vector = {&byte, 1};
+	struct iovec vector = { &byte, 1 };
 	struct msghdr message = {
-		.msg_iov = &vector, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+		.msg_iov = &vector, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
+	};
 	struct cmsghdr *header;
 	int fd;
 
@@ -763,7 +765,7 @@ static int op_receive_below(char **a) /* NAME FLAGS */
 
 static int op_clone_into(char **a) /* CGROUP */
 {
-	struct clone_args args = {.flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD};
+	struct clone_args args = { .flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD };
 	int fd = open(a[0], O_PATH | O_DIRECTORY);
 	pid_t pid;
 
@@ -819,7 +821,7 @@ static int op_ptrace(char **a) /* PID */
 static int op_vmread(char **a) /* PID */
 {
 	char byte;
-	struct iovec local = {&byte, 1}, remote = {(void *)0x400000, 1};
+	struct iovec local = { &byte, 1 }, remote = { (void *)0x400000, 1 };
 
 	return answer(process_vm_readv(number(a[0]), &local, 1, &remote, 1, 0));
 }
@@ -884,7 +886,7 @@ static int op_groups(char **a)
 
 static int op_sleep(char **a)
 {
-	struct timespec time = {.tv_sec = number(a[0]) / 1000, .tv_nsec = number(a[0]) % 1000 * 1000000L};
+	struct timespec time = { .tv_sec = number(a[0]) / 1000, .tv_nsec = number(a[0]) % 1000 * 1000000L };
 
 	return answer(nanosleep(&time, NULL));
 }
@@ -953,7 +955,7 @@ static void *crowd_member(void *data)
 
 static int op_crowd(char **a) /* GRANTED REFUSED ROUNDS THREADS: "" for no granted one */
 {
-	struct crowd crowd = {.granted = a[0], .refused = a[1], .rounds = number(a[2])};
+	struct crowd crowd = { .granted = a[0], .refused = a[1], .rounds = number(a[2]) };
 	int threads = number(a[3]), i;
 	pthread_t ids[64];
 
@@ -1043,91 +1045,91 @@ static const struct op {
 	int args;
 	int (*run)(char **args);
 } ops[] = {
-	{"bind_unix", 1, op_bind_unix},
-	{"chase", 3, op_chase},
-	{"chmod", 2, op_chmod},
-	{"chown", 1, op_chown},
-	{"chroot_read", 2, op_chroot_read},
-	{"clone_into", 1, op_clone_into},
-	{"create", 1, op_create},
-	{"crowd", 4, op_crowd},
-	{"cwd", 0, op_cwd},
-	{"env", 1, op_env},
-	{"exchange", 2, op_exchange},
-	{"exec", 1, op_exec},
-	{"exec_copy", 2, op_exec_copy},
-	{"exec_with", 2, op_exec_with},
-	{"fallocate", 1, op_fallocate},
-	{"fanotify", 1, op_fanotify},
-	{"fchmod", 1, op_fchmod},
-	{"fchown", 1, op_fchown},
-	{"fds", 0, op_fds},
-	{"fexec", 1, op_fexec},
-	{"fexec_memfd", 1, op_fexec_memfd},
-	{"fsetxattr", 1, op_fsetxattr},
-	{"ftruncate", 1, op_ftruncate},
-	{"futimens", 1, op_futimens},
-	{"groups", 0, op_groups},
-	{"handle", 2, op_handle},
-	{"kill", 2, op_kill},
-	{"lchown", 1, op_lchown},
-	{"link", 2, op_link},
-	{"link_read", 2, op_link_read},
-	{"list", 1, op_list},
-	{"mkdir", 1, op_mkdir},
-	{"mknod", 4, op_mknod},
-	{"mmap_anonymous_exec", 0, op_mmap_anonymous_exec},
-	{"mmap_exec", 1, op_mmap_exec},
-	{"mmap_exec_shared", 1, op_mmap_exec_shared},
-	{"mmap_implied_exec", 1, op_mmap_implied_exec},
-	{"mmap_memfd_exec", 0, op_mmap_memfd_exec},
-	{"mprotect_exec", 1, op_mprotect_exec},
-	{"mprotect_exec_written", 1, op_mprotect_exec_written},
-	{"mprotect_implied_exec", 1, op_mprotect_implied_exec},
-	{"nest", 2, op_nest},
-	{"noreplace", 2, op_noreplace},
-	{"ns_bind_read", 2, op_ns_bind_read},
-	{"ns_overlay_read", 3, op_ns_overlay_read},
-	{"opath", 1, op_opath},
-	{"open", 2, op_open},
-	{"openat2", 3, op_openat2},
-	{"ptrace", 1, op_ptrace},
-	{"pump", 3, op_pump},
-	{"raise", 1, op_raise},
-	{"read", 1, op_read},
-	{"receive", 0, op_receive},
-	{"receive_below", 2, op_receive_below},
-	{"receive_reopen", 1, op_receive_reopen},
-	{"removeacl", 1, op_removeacl},
-	{"removexattr", 2, op_removexattr},
-	{"rename", 2, op_rename},
-	{"reopen", 3, op_reopen},
-	{"rmdir", 1, op_rmdir},
-	{"setacl", 1, op_setacl},
-	{"setflags", 1, op_setflags},
-	{"setproject", 1, op_setproject},
-	{"setxattr", 2, op_setxattr},
-	{"sleep", 1, op_sleep},
-	{"socket", 3, op_socket},
-	{"spread", 2, op_spread},
-	{"status", 1, op_status},
-	{"symlink", 2, op_symlink},
-	{"tmpfile", 1, op_tmpfile},
-	{"tmpfile_link", 2, op_tmpfile_link},
-	{"truncate", 1, op_truncate},
-	{"type", 0, op_type},
-	{"unlink", 1, op_unlink},
-	{"uring_open", 3, op_uring_open},
-	{"uring_personality", 1, op_uring_personality},
-	{"uring_rename", 2, op_uring_rename},
-	{"uring_setxattr", 1, op_uring_setxattr},
-	{"uring_sqpoll", 0, op_uring_sqpoll},
-	{"uring_unlink", 1, op_uring_unlink},
-	{"utimens", 1, op_utimens},
-	{"vmread", 1, op_vmread},
-	{"watch", 1, op_watch},
-	{"whiteout", 2, op_whiteout},
-	{"write", 1, op_write},
+	{ "bind_unix", 1, op_bind_unix },
+	{ "chase", 3, op_chase },
+	{ "chmod", 2, op_chmod },
+	{ "chown", 1, op_chown },
+	{ "chroot_read", 2, op_chroot_read },
+	{ "clone_into", 1, op_clone_into },
+	{ "create", 1, op_create },
+	{ "crowd", 4, op_crowd },
+	{ "cwd", 0, op_cwd },
+	{ "env", 1, op_env },
+	{ "exchange", 2, op_exchange },
+	{ "exec", 1, op_exec },
+	{ "exec_copy", 2, op_exec_copy },
+	{ "exec_with", 2, op_exec_with },
+	{ "fallocate", 1, op_fallocate },
+	{ "fanotify", 1, op_fanotify },
+	{ "fchmod", 1, op_fchmod },
+	{ "fchown", 1, op_fchown },
+	{ "fds", 0, op_fds },
+	{ "fexec", 1, op_fexec },
+	{ "fexec_memfd", 1, op_fexec_memfd },
+	{ "fsetxattr", 1, op_fsetxattr },
+	{ "ftruncate", 1, op_ftruncate },
+	{ "futimens", 1, op_futimens },
+	{ "groups", 0, op_groups },
+	{ "handle", 2, op_handle },
+	{ "kill", 2, op_kill },
+	{ "lchown", 1, op_lchown },
+	{ "link", 2, op_link },
+	{ "link_read", 2, op_link_read },
+	{ "list", 1, op_list },
+	{ "mkdir", 1, op_mkdir },
+	{ "mknod", 4, op_mknod },
+	{ "mmap_anonymous_exec", 0, op_mmap_anonymous_exec },
+	{ "mmap_exec", 1, op_mmap_exec },
+	{ "mmap_exec_shared", 1, op_mmap_exec_shared },
+	{ "mmap_implied_exec", 1, op_mmap_implied_exec },
+	{ "mmap_memfd_exec", 0, op_mmap_memfd_exec },
+	{ "mprotect_exec", 1, op_mprotect_exec },
+	{ "mprotect_exec_written", 1, op_mprotect_exec_written },
+	{ "mprotect_implied_exec", 1, op_mprotect_implied_exec },
+	{ "nest", 2, op_nest },
+	{ "noreplace", 2, op_noreplace },
+	{ "ns_bind_read", 2, op_ns_bind_read },
+	{ "ns_overlay_read", 3, op_ns_overlay_read },
+	{ "opath", 1, op_opath },
+	{ "open", 2, op_open },
+	{ "openat2", 3, op_openat2 },
+	{ "ptrace", 1, op_ptrace },
+	{ "pump", 3, op_pump },
+	{ "raise", 1, op_raise },
+	{ "read", 1, op_read },
+	{ "receive", 0, op_receive },
+	{ "receive_below", 2, op_receive_below },
+	{ "receive_reopen", 1, op_receive_reopen },
+	{ "removeacl", 1, op_removeacl },
+	{ "removexattr", 2, op_removexattr },
+	{ "rename", 2, op_rename },
+	{ "reopen", 3, op_reopen },
+	{ "rmdir", 1, op_rmdir },
+	{ "setacl", 1, op_setacl },
+	{ "setflags", 1, op_setflags },
+	{ "setproject", 1, op_setproject },
+	{ "setxattr", 2, op_setxattr },
+	{ "sleep", 1, op_sleep },
+	{ "socket", 3, op_socket },
+	{ "spread", 2, op_spread },
+	{ "status", 1, op_status },
+	{ "symlink", 2, op_symlink },
+	{ "tmpfile", 1, op_tmpfile },
+	{ "tmpfile_link", 2, op_tmpfile_link },
+	{ "truncate", 1, op_truncate },
+	{ "type", 0, op_type },
+	{ "unlink", 1, op_unlink },
+	{ "uring_open", 3, op_uring_open },
+	{ "uring_personality", 1, op_uring_personality },
+	{ "uring_rename", 2, op_uring_rename },
+	{ "uring_setxattr", 1, op_uring_setxattr },
+	{ "uring_sqpoll", 0, op_uring_sqpoll },
+	{ "uring_unlink", 1, op_uring_unlink },
+	{ "utimens", 1, op_utimens },
+	{ "vmread", 1, op_vmread },
+	{ "watch", 1, op_watch },
+	{ "whiteout", 2, op_whiteout },
+	{ "write", 1, op_write },
 };
 
 static const struct op *find(const char *name)

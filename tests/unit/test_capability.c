@@ -252,12 +252,10 @@ static void test_nul_and_length(void **state)
 	assert_non_null(strstr(err.message, "column 17: NUL byte"));
 
 	memset(text + strlen("FILE_READ:/"), 'a', OBMON_RESOURCE_MAX);
-	assert_int_equal(
-		obmon_capability_parse(&cap, text, strlen("FILE_READ:") + OBMON_RESOURCE_MAX, NULL, &err), 0);
+	assert_int_equal(obmon_capability_parse(&cap, text, strlen("FILE_READ:") + OBMON_RESOURCE_MAX, NULL, &err), 0);
 	obmon_capability_clear(&cap);
-	assert_int_equal(
-		obmon_capability_parse(&cap, text, strlen("FILE_READ:") + OBMON_RESOURCE_MAX + 1, NULL, &err),
-		-1);
+	assert_int_equal(obmon_capability_parse(&cap, text, strlen("FILE_READ:") + OBMON_RESOURCE_MAX + 1, NULL, &err),
+			 -1);
 	assert_non_null(strstr(err.message, "4097 bytes"));
 }
 

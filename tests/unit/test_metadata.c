@@ -78,16 +78,15 @@ static void load_text(struct metadata *meta, const char *name, const char *text)
 }
 
 /* @content must be refused with "<the file>:<place>: ...<part>...", or without a place where that is "". */
-static void expect_error(const char *name, const void *content, size_t length, const char *place,
-			 const char *part)
+static void expect_error(const char *name, const void *content, size_t length, const char *place, const char *part)
 {
 	char head[PATH_MAX + 64];
 	struct obmon_error err = { 0 };
 	struct metadata meta;
 
 	if (load_content(&meta, name, content, length, &err) == 0)
-		fail_msg("accepted, but expected %s '%s':\n%.*s", place, part,
-			 (int)(length < 200 ? length : 200), (const char *)content);
+		fail_msg("accepted, but expected %s '%s':\n%.*s", place, part, (int)(length < 200 ? length : 200),
+			 (const char *)content);
 	assert_null(meta.path);
 	assert_int_equal(err.code, OBMON_ERR_CONFIG);
 	snprintf(head, sizeof(head), "%s/%s:%s%s ", scratch, name, place, *place ? ":" : "");
@@ -330,8 +329,7 @@ static void test_behaviour(void **state)
 	struct metadata meta;
 
 	(void)state;
-	load_text(&meta, "f.yaml",
-		  "idempotent: no\ntimeout_ms: 5\ndescriptor: {idempotent: true, timeout_ms: 9}\n");
+	load_text(&meta, "f.yaml", "idempotent: no\ntimeout_ms: 5\ndescriptor: {idempotent: true, timeout_ms: 9}\n");
 	assert_int_equal(meta.idempotent, IDEMPOTENT_NO);
 	assert_int_equal(meta.timeout_ms, 5);
 	metadata_clear(&meta);
@@ -357,8 +355,7 @@ static void test_labels_are_never_granted(void **state)
 	struct metadata meta;
 
 	(void)state;
-	load_text(&meta, "f.yaml",
-		  "capabilities: [validate, FILE_READ, 'text x', 42, true, file.read, '/etc/**']\n");
+	load_text(&meta, "f.yaml", "capabilities: [validate, FILE_READ, 'text x', 42, true, file.read, '/etc/**']\n");
 	assert_int_equal(meta.capabilities.n, 0);
 	metadata_clear(&meta);
 	load_text(&meta, "f.yaml", "capabilities:\ncapabilities_required: []\n");
@@ -413,27 +410,22 @@ static const struct {
 	{ "capabilities_required:\n  - FILE_READ:/a/../b\n", "2:18", "'..'" },
 	{ "capabilities_required:\n  - 'FILE_READ:/a/../b'\n", "2:19", "'..'" },
 	{ "capabilities_required:\n  - &x FILE_READ:/a/../b\n", "2:21", "'..'" },
-	{ "# \xc3\xa9\xe2\x82\xac\ncapabilities_required: [\xc3\xa9, 'FILE_READ:']\n", "2:25",
-	  "is no capability" },
+	{ "# \xc3\xa9\xe2\x82\xac\ncapabilities_required: [\xc3\xa9, 'FILE_READ:']\n", "2:25", "is no capability" },
 	{ "capabilities: [\xc3\xa9, 'FILE_READ:']\n", "1:31", "no resource" },
 	{ "capabilities_required:\r\n  - NETWORK_CONNECT:h:99999\r\n", "2:23", "'99999' is not a port" },
 	{ "capabilities_required:\n  - \"FILE_READ:\\x2fa/../b\"\n", "2:5", "'..'" },
 	{ "capabilities_required:\n  - >-\n    FILE_READ:/a/../b\n", "2:5", "'..'" },
 	{ "capabilities_required:\n  - {type: FILE_READ}\n", "2:5", "'resource' is missing" },
 	{ "capabilities_required:\n  - {resource: /x}\n", "2:5", "'type' is missing" },
-	{ "capabilities_required:\n  - {type: FILE_RAED, resource: /x}\n", "2:12",
-	  "did you mean FILE_READ?" },
+	{ "capabilities_required:\n  - {type: FILE_RAED, resource: /x}\n", "2:12", "did you mean FILE_READ?" },
 	{ "capabilities_required:\n  - {type: FILE_READ, resource: /a/../b}\n", "2:36", "'..'" },
-	{ "capabilities_required:\n  - {type: FILE_READ, resource: /x, mode: r}\n", "2:37",
-	  "unknown key 'mode'" },
-	{ "capabilities_required:\n  - {type: FILE_READ, type: FILE_WRITE, resource: /x}\n", "2:23",
-	  "second time" },
-	{ "capabilities_required:\n  - type: SECRET_ACCESS\n    resource: t\n    conditions: {ttl: 5}\n",
-	  "4:18", "knows no condition 'ttl'" },
-	{ "capabilities_required:\n  - type: SECRET_ACCESS\n    resource: t{uses=1}\n", "3:16",
-	  "reads as conditions" },
-	{ "capabilities_required:\n  - type: SECRET_ACCESS\n    resource: t\n    conditions: [uses]\n",
-	  "4:17", "conditions must be a map" },
+	{ "capabilities_required:\n  - {type: FILE_READ, resource: /x, mode: r}\n", "2:37", "unknown key 'mode'" },
+	{ "capabilities_required:\n  - {type: FILE_READ, type: FILE_WRITE, resource: /x}\n", "2:23", "second time" },
+	{ "capabilities_required:\n  - type: SECRET_ACCESS\n    resource: t\n    conditions: {ttl: 5}\n", "4:18",
+	  "knows no condition 'ttl'" },
+	{ "capabilities_required:\n  - type: SECRET_ACCESS\n    resource: t{uses=1}\n", "3:16", "reads as conditions" },
+	{ "capabilities_required:\n  - type: SECRET_ACCESS\n    resource: t\n    conditions: [uses]\n", "4:17",
+	  "conditions must be a map" },
 
 	{ "- a\n- list\n", "1:1", "no map of keys and values" },
 	{ "just text\n", "1:1", "no map of keys and values" },
@@ -455,10 +447,10 @@ static const struct {
 	  "doesn't start with the comment sign" },
 	{ "# === OmniNode:Metadata ===\n#   name: x\n# version: 1\n# === /OmniNode:Metadata ===\n", "3:3",
 	  "indented less" },
-	{ "\n\n  # === OmniNode:Metadata ===\n  # a: b\n  # name: [x]\n  # === /OmniNode:Metadata ===\n",
-	  "5:11", "name must be a single value" },
-	{ "//=== OmniNode:Metadata ===\n//capabilities: [FILE_RAED:/x]\n//=== /OmniNode:Metadata ===\n",
-	  "2:18", "did you mean" },
+	{ "\n\n  # === OmniNode:Metadata ===\n  # a: b\n  # name: [x]\n  # === /OmniNode:Metadata ===\n", "5:11",
+	  "name must be a single value" },
+	{ "//=== OmniNode:Metadata ===\n//capabilities: [FILE_RAED:/x]\n//=== /OmniNode:Metadata ===\n", "2:18",
+	  "did you mean" },
 	{ "<!-- === OmniNode:Metadata ===\nname: [x]\n<!-- === /OmniNode:Metadata === -->\n", "2:7",
 	  "name must be a single value" },
 	{ "# === OmniNode:Metadata ===\n# === /OmniNode:Metadata ===\n", "2:1", "no map of keys and values" },
@@ -484,7 +476,8 @@ static void test_not_text(void **state)
 {
 	static const char utf16[] = "\xff\xfen\0a\0m\0e\0";
 	static const char utf16_be[] = "\0n\0a\0m\0e\0:";
-	static const char elf[] = "\x7f" "ELF\2\1\1\0\0\0";
+	static const char elf[] = "\x7f"
+				  "ELF\2\1\1\0\0\0";
 	static const char nul[] = "name: x\nauthor: a\0b\n";
 
 	(void)state;
@@ -617,8 +610,7 @@ static bool names_place(const char *message, const char *path)
 {
 	unsigned line, column;
 
-	return !strncmp(message, path, strlen(path)) &&
-	       sscanf(message + strlen(path), ":%u:%u: ", &line, &column) == 2;
+	return !strncmp(message, path, strlen(path)) && sscanf(message + strlen(path), ":%u:%u: ", &line, &column) == 2;
 }
 
 /* @return whether @path loads. Either way it must behave. */
@@ -650,8 +642,7 @@ static void test_corpus(void **state)
 
 	(void)state;
 	if (!corpus) {
-		print_message("the OmniBase corpus isn't at %s: only the project's own files are tested\n",
-			      buffer);
+		print_message("the OmniBase corpus isn't at %s: only the project's own files are tested\n", buffer);
 		return;
 	}
 	dir = opendir(corpus);

@@ -69,7 +69,8 @@ static void test_whole_profile(void **state)
 	struct profile profile;
 
 	(void)state;
-	write_profile(scratch, "whole", "name: whole\ndescription: >\n  All of\n  it.\nruntimes: [a, b]\n"
+	write_profile(scratch, "whole",
+		      "name: whole\ndescription: >\n  All of\n  it.\nruntimes: [a, b]\n"
 		      "environment: {A: \"1\", B_2: ''}\ncapabilities:\n  - FILE_READ:/x\n"
 		      "quiet:\n  - {type: FILE_WRITE, resource: /y, description: why}\n");
 	load(&profile, "whole", scratched);
@@ -149,8 +150,8 @@ static void test_unknown_names(void **state)
 
 		assert_int_equal(profile_load(&profile, names[i], shipped, &err), -1);
 		assert_int_equal(err.code, OBMON_ERR_CONFIG);
-		snprintf(expected, sizeof(expected),
-			 "unknown profile '%s'; there are: base, node, python, shell", names[i]);
+		snprintf(expected, sizeof(expected), "unknown profile '%s'; there are: base, node, python, shell",
+			 names[i]);
 		assert_string_equal(err.message, expected);
 	}
 }
@@ -178,8 +179,8 @@ static void test_profile_for_runtime(void **state)
 	static const struct {
 		const char *runtime, *profile;
 	} table[] = {
-		{ "python", "python" }, { "bash", "shell" },  { "node", "node" },
-		{ "nodejs", "node" },   { "cobol", NULL },    { "base", NULL },
+		{ "python", "python" }, { "bash", "shell" }, { "node", "node" },
+		{ "nodejs", "node" },   { "cobol", NULL },   { "base", NULL },
 	};
 
 	(void)state;
@@ -279,8 +280,7 @@ static const struct expectation granted[] = {
 	{ "python", OBMON_CAP_FILE_READ, "/usr/lib/python3.11/json/__pycache__/decoder.cpython-311.pyc" },
 	{ "python", OBMON_CAP_FILE_READ, "/usr/lib/python3/dist-packages/yaml/__init__.py" },
 	{ "python", OBMON_CAP_FILE_READ, "/usr/lib/python3.11" },
-	{ "python", OBMON_CAP_LIBRARY_LOAD,
-	  "/usr/lib/python3.11/lib-dynload/_ssl.cpython-311-x86_64-linux-gnu.so" },
+	{ "python", OBMON_CAP_LIBRARY_LOAD, "/usr/lib/python3.11/lib-dynload/_ssl.cpython-311-x86_64-linux-gnu.so" },
 	{ "python", OBMON_CAP_FILE_READ, "/usr/local/lib/python3.11/dist-packages/x.pth" },
 	{ "python", OBMON_CAP_FILE_READ, WORKSPACE "/.venv/lib/python3.11/site-packages/a.py" },
 	{ "python", OBMON_CAP_LIBRARY_LOAD, WORKSPACE "/.venv/lib/python3.11/site-packages/a/_c.so" },
@@ -341,9 +341,8 @@ static void check(const struct expectation *table, size_t n, bool quiet, bool ex
 {
 	for (size_t i = 0; i < n; i++)
 		if (profile_has(table[i].profile, table[i].type, table[i].path, quiet) != expected)
-			fail_msg("profile %s: %s:%s is %s", table[i].profile,
-				 obmon_cap_type_name(table[i].type), table[i].path,
-				 expected ? "missing" : "there");
+			fail_msg("profile %s: %s:%s is %s", table[i].profile, obmon_cap_type_name(table[i].type),
+				 table[i].path, expected ? "missing" : "there");
 }
 
 static void test_shipped_profiles(void **state)
@@ -388,14 +387,10 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_whole_profile),
-		cmocka_unit_test(test_mistakes),
-		cmocka_unit_test(test_unknown_names),
-		cmocka_unit_test(test_first_directory_wins),
-		cmocka_unit_test(test_profile_for_runtime),
-		cmocka_unit_test(test_runtime_of_two_profiles),
-		cmocka_unit_test(test_shipped_profiles),
-		cmocka_unit_test(test_environment_of_python),
+		cmocka_unit_test(test_whole_profile),       cmocka_unit_test(test_mistakes),
+		cmocka_unit_test(test_unknown_names),       cmocka_unit_test(test_first_directory_wins),
+		cmocka_unit_test(test_profile_for_runtime), cmocka_unit_test(test_runtime_of_two_profiles),
+		cmocka_unit_test(test_shipped_profiles),    cmocka_unit_test(test_environment_of_python),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -41,6 +41,7 @@ static const struct cap_condition secret_conditions[] = {
  * The row per type. A list macro rather than a plain array, because the number of rows can then be
  * asserted: with designated initialisers alone, a type forgotten in the middle would be a silent hole.
  */
+/* clang-format off */
 #define CAP_TYPES(row)                                                                    \
 	row(FILE_READ,        "file.read",       RESOURCE_PATH,      no_conditions)       \
 	row(FILE_WRITE,       "file.write",      RESOURCE_PATH,      no_conditions)       \
@@ -55,10 +56,10 @@ static const struct cap_condition secret_conditions[] = {
 	row(ARTIFACT_READ,    "artifact.read",   RESOURCE_NAME_GLOB, no_conditions)       \
 	row(ARTIFACT_WRITE,   "artifact.write",  RESOURCE_NAME_GLOB, no_conditions)       \
 	row(SECRET_ACCESS,    "secret.access",   RESOURCE_NAME_GLOB, secret_conditions)
+/* clang-format on */
 
-#define TABLE_ROW(type, dotted, resource, conditions) \
-	[OBMON_CAP_##type] = { #type, dotted, resource, conditions },
-#define COUNT_ROW(type, dotted, resource, conditions) + 1
+#define TABLE_ROW(type, dotted, resource, conditions) [OBMON_CAP_##type] = { #type, dotted, resource, conditions },
+#define COUNT_ROW(type, dotted, resource, conditions) +1 /* NOLINT(bugprone-macro-parentheses): a term of a sum */
 
 const struct cap_type cap_types[OBMON_CAP_TYPE_MAX] = { CAP_TYPES(TABLE_ROW) };
 
@@ -98,7 +99,7 @@ static unsigned min3(unsigned a, unsigned b, unsigned c)
 /* `file.read`, `File_Read` and `FILE-READ` are the same word to somebody who mistyped it. */
 static char fold_type_char(char c)
 {
-	return c == '.' || c == '-' ? '_' : (char)toupper((unsigned char)c);
+	return c == '.' || c == '-' ? '_' : (char)(unsigned char)toupper((unsigned char)c);
 }
 
 /* Edit distance in which two swapped neighbours (`RAED`) count once, as they do for people. */
@@ -115,10 +116,8 @@ static unsigned type_distance(const char *text, size_t length, const char *name)
 		for (size_t j = 1; j <= n; j++) {
 			char a = fold_type_char(text[i - 1]), b = fold_type_char(name[j - 1]);
 
-			cost[i][j] = min3(cost[i - 1][j] + 1, cost[i][j - 1] + 1,
-					  cost[i - 1][j - 1] + (a != b));
-			if (i > 1 && j > 1 && a == fold_type_char(name[j - 2]) &&
-			    fold_type_char(text[i - 2]) == b)
+			cost[i][j] = min3(cost[i - 1][j] + 1, cost[i][j - 1] + 1, cost[i - 1][j - 1] + (a != b));
+			if (i > 1 && j > 1 && a == fold_type_char(name[j - 2]) && fold_type_char(text[i - 2]) == b)
 				cost[i][j] = min3(cost[i][j], cost[i][j], cost[i - 2][j - 2] + 1);
 		}
 	}
@@ -155,10 +154,9 @@ static int unknown_type(const struct cap_span *type, struct obmon_error *err)
 	if (!type->length)
 		return obmon_fail_at(err, &type->where, "no capability type before the ':'");
 	if (!nearest)
-		return obmon_fail_at(err, &type->where, "unknown capability type '%.*s'",
-				     CAP_SPAN_ARGS(type));
-	return obmon_fail_at(err, &type->where, "unknown capability type '%.*s'; did you mean %s?",
-			     CAP_SPAN_ARGS(type), nearest);
+		return obmon_fail_at(err, &type->where, "unknown capability type '%.*s'", CAP_SPAN_ARGS(type));
+	return obmon_fail_at(err, &type->where, "unknown capability type '%.*s'; did you mean %s?", CAP_SPAN_ARGS(type),
+			     nearest);
 }
 
 /* The shape of condition lists */
@@ -265,8 +263,7 @@ static int check_name(const struct cap_span *resource, struct obmon_error *err)
 	return 0;
 }
 
-static int check_resource_kind(enum obmon_cap_type type, const struct cap_span *resource,
-			       struct obmon_error *err)
+static int check_resource_kind(enum obmon_cap_type type, const struct cap_span *resource, struct obmon_error *err)
 {
 	struct network_resource net;
 
@@ -308,8 +305,7 @@ static int check_resource_bytes(const struct cap_span *resource, struct obmon_er
 		return obmon_fail_at(err, &resource->where,
 				     "the resource starts with a space; write '\\ ' if it is meant");
 	if (text[n - 1] == ' ' && (n < 2 || text[n - 2] != '\\'))
-		return obmon_fail_at(err, &last.where,
-				     "the resource ends in a space; write '\\ ' if it is meant");
+		return obmon_fail_at(err, &last.where, "the resource ends in a space; write '\\ ' if it is meant");
 	return 0;
 }
 
@@ -321,8 +317,10 @@ static int check_no_conditions_left(const struct cap_span *resource, struct obmo
 
 	if (start == resource->length)
 		return 0;
-	return obmon_fail_at(err, &list.where, "'%.*s' in the resource reads as conditions; "
-			     "write '\\{' if the brace belongs to the resource", CAP_SPAN_ARGS(&list));
+	return obmon_fail_at(err, &list.where,
+			     "'%.*s' in the resource reads as conditions; "
+			     "write '\\{' if the brace belongs to the resource",
+			     CAP_SPAN_ARGS(&list));
 }
 
 static int check_resource(enum obmon_cap_type type, const struct cap_span *resource, struct obmon_error *err)
@@ -330,8 +328,7 @@ static int check_resource(enum obmon_cap_type type, const struct cap_span *resou
 	if (!resource->length)
 		return obmon_fail_at(err, &resource->where, "%s has no resource", cap_types[type].name);
 	if (resource->length > OBMON_RESOURCE_MAX)
-		return obmon_fail_at(err, &resource->where,
-				     "the resource of %s has %zu bytes; at most %d are allowed",
+		return obmon_fail_at(err, &resource->where, "the resource of %s has %zu bytes; at most %d are allowed",
 				     cap_types[type].name, resource->length, OBMON_RESOURCE_MAX);
 	if (check_resource_bytes(resource, err) < 0 || check_no_conditions_left(resource, err) < 0)
 		return -1;
@@ -365,21 +362,18 @@ static int split_conditions(struct cap_parts *parts, struct obmon_error *err)
 }
 
 /* A protocol can be said in front or as a condition; said twice it could contradict itself. */
-static int check_protocol_once(const struct cap_parts *parts, const struct cap_span *key,
-			       struct obmon_error *err)
+static int check_protocol_once(const struct cap_parts *parts, const struct cap_span *key, struct obmon_error *err)
 {
 	const struct cap_span *resource = &parts->resource;
 
 	if (!memmem(resource->text, resource->length, "://", 3) &&
-	    (resource->length < 5 || memcmp(resource->text, "unix:", 5)))
+	    (resource->length < 5 || memcmp(resource->text, "unix:", 5) != 0))
 		return 0;
-	return obmon_fail_at(err, &key->where,
-			     "'proto' doesn't go with '%.*s', which says the protocol itself",
+	return obmon_fail_at(err, &key->where, "'proto' doesn't go with '%.*s', which says the protocol itself",
 			     CAP_SPAN_ARGS(resource));
 }
 
-static int check_condition(enum obmon_cap_type type, const struct cap_parts *parts, size_t i,
-			   struct obmon_error *err)
+static int check_condition(enum obmon_cap_type type, const struct cap_parts *parts, size_t i, struct obmon_error *err)
 {
 	const struct cap_span *key = &parts->conditions[i].key, *value = &parts->conditions[i].value;
 	const struct cap_condition *known = cap_types[type].conditions;
@@ -388,14 +382,16 @@ static int check_condition(enum obmon_cap_type type, const struct cap_parts *par
 		known++;
 	if (!known->key)
 		return obmon_fail_at(err, &key->where, "%s knows no condition '%.*s'%s", cap_types[type].name,
-				     CAP_SPAN_ARGS(key), cap_types[type].resource == RESOURCE_PATH ?
-				     "; write '\\{' if the brace belongs to the path" : "");
+				     CAP_SPAN_ARGS(key),
+				     cap_types[type].resource == RESOURCE_PATH ?
+					     "; write '\\{' if the brace belongs to the path" :
+					     "");
 	for (size_t j = 0; j < i; j++)
 		if (span_equals(parts->conditions[j].key.text, parts->conditions[j].key.length, known->key))
 			return obmon_fail_at(err, &key->where, "condition '%s' is given twice", known->key);
 	if (!known->valid(value->text, value->length))
-		return obmon_fail_at(err, &value->where, "'%s' must be %s, not '%.*s'", known->key,
-				     known->expects, CAP_SPAN_ARGS(value));
+		return obmon_fail_at(err, &value->where, "'%s' must be %s, not '%.*s'", known->key, known->expects,
+				     CAP_SPAN_ARGS(value));
 	if (cap_types[type].resource == RESOURCE_NETWORK)
 		return check_protocol_once(parts, key, err);
 	return 0;
@@ -437,8 +433,7 @@ static bool copy_parts(struct obmon_capability *cap, const struct cap_parts *par
 		struct obmon_condition *condition = &cap->conditions[cap->n_conditions++];
 
 		condition->key = strndup(parts->conditions[i].key.text, parts->conditions[i].key.length);
-		condition->value = strndup(parts->conditions[i].value.text,
-					   parts->conditions[i].value.length);
+		condition->value = strndup(parts->conditions[i].value.text, parts->conditions[i].value.length);
 		if (!condition->key || !condition->value)
 			return false;
 	}
@@ -578,7 +573,7 @@ static char *canonical_glob(const char *text, bool command)
 		n += 2;
 	}
 	if (conditions_start(out, n) < n || (out[n - 1] == ' ' && out[n - 2] != '\\'))
-		strcpy(out + n, "/");
+		memcpy(out + n, "/", 2);
 	return out;
 }
 

@@ -16,7 +16,7 @@
 /** Limits of one compilation; zero-initialised fields mean the defaults. */
 struct dfa_limits {
 	uint32_t max_states; /**< default DFA_MAX_STATES */
-	uint64_t max_work; /**< of the whole compilation, in about array accesses; default DFA_MAX_WORK */
+	uint64_t max_work;   /**< of the whole compilation, in about array accesses; default DFA_MAX_WORK */
 };
 
 #define DFA_MAX_STATES 1200000u

@@ -48,16 +48,14 @@ static bool hash_texts(unsigned char hash[EVP_MAX_MD_SIZE], char *const *texts, 
 	for (size_t i = 0; ok && i < n; i++) {
 		if (i && !strcmp(texts[i], texts[i - 1]))
 			continue;
-		ok = EVP_DigestUpdate(context, texts[i], strlen(texts[i])) &&
-		     EVP_DigestUpdate(context, "\n", 1);
+		ok = EVP_DigestUpdate(context, texts[i], strlen(texts[i])) && EVP_DigestUpdate(context, "\n", 1);
 	}
 	ok = ok && EVP_DigestFinal_ex(context, hash, NULL);
 	EVP_MD_CTX_free(context);
 	return ok;
 }
 
-int obmon_cap_set_digest(const struct obmon_cap_set *set, char digest[OBMON_DIGEST_MAX],
-			 struct obmon_error *err)
+int obmon_cap_set_digest(const struct obmon_cap_set *set, char digest[OBMON_DIGEST_MAX], struct obmon_error *err)
 {
 	unsigned char hash[EVP_MAX_MD_SIZE];
 	char **texts = sorted_texts(set);

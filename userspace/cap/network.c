@@ -50,14 +50,12 @@ static int parse_unix(struct network_resource *net, const struct cap_span *socke
 		if (!net->socket_length)
 			return obmon_fail_at(err, &socket->where, "no socket name after '@'");
 		if (net->socket_length > longest)
-			return obmon_fail_at(err, &socket->where, "a socket name has at most %zu bytes",
-					     longest);
+			return obmon_fail_at(err, &socket->where, "a socket name has at most %zu bytes", longest);
 		return 0;
 	}
 	net->kind = NETWORK_UNIX_PATH;
 	if (!starts_with(socket, "/"))
-		return obmon_fail_at(err, &socket->where,
-				     "'%.*s': a unix socket is /an/absolute/path or @name",
+		return obmon_fail_at(err, &socket->where, "'%.*s': a unix socket is /an/absolute/path or @name",
 				     CAP_SPAN_ARGS(socket));
 	if (glob_parse(&glob, socket->text, socket->length, NULL, &socket->where, err) < 0)
 		return -1;
@@ -78,8 +76,8 @@ static bool has_bits_beyond(const void *address, size_t size, unsigned prefix)
 }
 
 /* Parse the text of an address of @family, which has @size bytes, with its `/bits` if there are any. */
-static int parse_address(void *address, size_t size, int family, unsigned *prefix,
-			 const struct cap_span *text, struct obmon_error *err)
+static int parse_address(void *address, size_t size, int family, unsigned *prefix, const struct cap_span *text,
+			 struct obmon_error *err)
 {
 	const char *slash = memchr(text->text, '/', text->length);
 	size_t n = slash ? (size_t)(slash - text->text) : text->length;
@@ -98,8 +96,7 @@ static int parse_address(void *address, size_t size, int family, unsigned *prefi
 		return obmon_fail_at(err, &bits.where, "'%.*s' is not a prefix length from 0 to %zu",
 				     CAP_SPAN_ARGS(&bits), 8 * size);
 	if (has_bits_beyond(address, size, *prefix))
-		return obmon_fail_at(err, &text->where,
-				     "'%.*s' has address bits set beyond its prefix length",
+		return obmon_fail_at(err, &text->where, "'%.*s' has address bits set beyond its prefix length",
 				     CAP_SPAN_ARGS(text));
 	return 0;
 }
@@ -118,8 +115,7 @@ static int parse_ipv6(struct network_resource *net, const struct cap_span *host,
 		return -1;
 	/* The kernel's programs see the IPv4 address behind a mapped one, so such a rule never matches. */
 	if (IN6_IS_ADDR_V4MAPPED(&net->ipv6))
-		return obmon_fail_at(err, &host->where,
-				     "'%.*s' is an IPv4 address in disguise; write it as IPv4",
+		return obmon_fail_at(err, &host->where, "'%.*s' is an IPv4 address in disguise; write it as IPv4",
 				     CAP_SPAN_ARGS(host));
 	return 0;
 }
@@ -129,8 +125,7 @@ static int check_label(const struct cap_span *label, struct obmon_error *err)
 	if (!label->length)
 		return obmon_fail_at(err, &label->where, "a host name has an empty part here");
 	if (label->length > LABEL_MAX)
-		return obmon_fail_at(err, &label->where, "a part of a host name has at most %d bytes",
-				     LABEL_MAX);
+		return obmon_fail_at(err, &label->where, "a part of a host name has at most %d bytes", LABEL_MAX);
 	for (size_t i = 0; i < label->length; i++) {
 		struct cap_span bad = cap_span_from(label, i);
 		unsigned char c = bad.text[0];
@@ -196,23 +191,21 @@ static int parse_host(struct network_resource *net, const struct cap_span *host,
 		return -1;
 	/* bind() only knows addresses, and which of them a name meant would be anybody's guess. */
 	if (type == OBMON_CAP_NETWORK_LISTEN)
-		return obmon_fail_at(err, &host->where,
-				     "'%.*s': NETWORK_LISTEN needs an address, such as 127.0.0.1",
+		return obmon_fail_at(err, &host->where, "'%.*s': NETWORK_LISTEN needs an address, such as 127.0.0.1",
 				     CAP_SPAN_ARGS(host));
 	return 0;
 }
 
 /* Ports */
 
-static int parse_port(uint16_t *port, const struct cap_span *text, enum obmon_cap_type type,
-		      struct obmon_error *err)
+static int parse_port(uint16_t *port, const struct cap_span *text, enum obmon_cap_type type, struct obmon_error *err)
 {
 	/* Port 0 asks bind() for any free port; nothing can be reached at it. */
 	unsigned least = type == OBMON_CAP_NETWORK_LISTEN ? 0 : 1, number;
 
 	if (!parse_number(text, PORT_MAX, &number) || number < least)
-		return obmon_fail_at(err, &text->where, "'%.*s' is not a port from %u to %u",
-				     CAP_SPAN_ARGS(text), least, PORT_MAX);
+		return obmon_fail_at(err, &text->where, "'%.*s' is not a port from %u to %u", CAP_SPAN_ARGS(text),
+				     least, PORT_MAX);
 	*port = number;
 	return 0;
 }
@@ -237,8 +230,7 @@ static int parse_ports(struct network_resource *net, const struct cap_span *text
 	if (parse_port(&net->last_port, &last, type, err) < 0)
 		return -1;
 	if (net->last_port < net->first_port)
-		return obmon_fail_at(err, &text->where, "the port range '%.*s' is empty",
-				     CAP_SPAN_ARGS(text));
+		return obmon_fail_at(err, &text->where, "the port range '%.*s' is empty", CAP_SPAN_ARGS(text));
 	return 0;
 }
 
@@ -256,8 +248,7 @@ static int parse_protocol(struct network_resource *net, struct cap_span *rest, s
 	net->tcp = protocol.length == 3 && !memcmp(protocol.text, "tcp", 3);
 	net->udp = protocol.length == 3 && !memcmp(protocol.text, "udp", 3);
 	if (!net->tcp && !net->udp)
-		return obmon_fail_at(err, &protocol.where,
-				     "unknown protocol '%.*s'; tcp:// and udp:// are known",
+		return obmon_fail_at(err, &protocol.where, "unknown protocol '%.*s'; tcp:// and udp:// are known",
 				     CAP_SPAN_ARGS(&protocol));
 	*rest = cap_span_from(rest, protocol.length + 3);
 	return 0;
@@ -330,8 +321,7 @@ int network_parse(struct network_resource *net, const struct cap_span *text, enu
 	if (parsed < 0)
 		return -1;
 	if (!starts_with(&rest, ":"))
-		return obmon_fail_at(err, &rest.where,
-				     "no port in '%.*s'; ':*' after the host stands for any port",
+		return obmon_fail_at(err, &rest.where, "no port in '%.*s'; ':*' after the host stands for any port",
 				     CAP_SPAN_ARGS(text));
 	rest = cap_span_from(&rest, 1);
 	return parse_ports(net, &rest, type, err);
@@ -367,6 +357,5 @@ void network_format(char text[NETWORK_FORMAT_MAX], const struct network_resource
 		snprintf(port, sizeof(port), "%u-%u", net->first_port, net->last_port);
 	if (net->tcp != net->udp)
 		protocol = net->tcp ? "tcp://" : "udp://";
-	snprintf(text, NETWORK_FORMAT_MAX, "%s%s:%s", protocol,
-		 host, port);
+	snprintf(text, NETWORK_FORMAT_MAX, "%s%s:%s", protocol, host, port);
 }

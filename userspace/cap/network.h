@@ -31,13 +31,13 @@ enum network_kind {
 
 struct network_resource {
 	enum network_kind kind;
-	bool tcp, udp; /**< both where the text doesn't say; neither for unix sockets */
+	bool tcp, udp;                   /**< both where the text doesn't say; neither for unix sockets */
 	char name[NETWORK_NAME_MAX + 1]; /**< in lower case */
 	struct in_addr ipv4;
 	struct in6_addr ipv6;
-	unsigned prefix; /**< 32 or 128 for a single address */
+	unsigned prefix;                /**< 32 or 128 for a single address */
 	uint16_t first_port, last_port; /**< 0 to 65535 for `*` */
-	const char *socket; /**< borrowed from the text that was parsed, not NUL-terminated */
+	const char *socket;             /**< borrowed from the text that was parsed, not NUL-terminated */
 	size_t socket_length;
 };
 

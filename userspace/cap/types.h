@@ -64,8 +64,7 @@ static inline struct cap_span cap_span_from(const struct cap_span *span, size_t 
 
 /** Arguments for "%.*s"; long texts are cut, since a message has to stay readable. */
 #define CAP_SPAN_SHOWN 80
-#define CAP_SPAN_ARGS(span) \
-	(int)((span)->length < CAP_SPAN_SHOWN ? (span)->length : CAP_SPAN_SHOWN), (span)->text
+#define CAP_SPAN_ARGS(span) (int)((span)->length < CAP_SPAN_SHOWN ? (span)->length : CAP_SPAN_SHOWN), (span)->text
 
 /** More conditions than any type knows. */
 #define CAP_CONDITIONS_MAX 8

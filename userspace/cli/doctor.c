@@ -46,8 +46,11 @@ static void check_privileges(struct diagnosis *diagnosis)
 		cap_value_t value;
 		const char *name;
 	} needed[] = {
-		{CAP_BPF, "CAP_BPF"},           {CAP_PERFMON, "CAP_PERFMON"}, {CAP_SYS_ADMIN, "CAP_SYS_ADMIN"},
-		{CAP_NET_ADMIN, "CAP_NET_ADMIN"}, {CAP_MAC_ADMIN, "CAP_MAC_ADMIN"},
+		{ CAP_BPF, "CAP_BPF" },
+		{ CAP_PERFMON, "CAP_PERFMON" },
+		{ CAP_SYS_ADMIN, "CAP_SYS_ADMIN" },
+		{ CAP_NET_ADMIN, "CAP_NET_ADMIN" },
+		{ CAP_MAC_ADMIN, "CAP_MAC_ADMIN" },
 	};
 	cap_flag_value_t set;
 	cap_t caps = cap_get_proc();

@@ -68,23 +68,23 @@ enum option_id {
 };
 
 static const struct option options[] = {
-	{"metadata", required_argument, NULL, 'm'},
-	{"capability", required_argument, NULL, 'c'},
-	{"profile", required_argument, NULL, 'p'},
-	{"workspace", required_argument, NULL, 'w'},
-	{"mode", required_argument, NULL, OPT_MODE},
-	{"timeout", required_argument, NULL, OPT_TIMEOUT},
-	{"events", required_argument, NULL, OPT_EVENTS},
-	{"result", required_argument, NULL, OPT_RESULT},
-	{"correlation-id", required_argument, NULL, OPT_CORRELATION},
-	{"on-violation", required_argument, NULL, OPT_VIOLATION},
-	{"env", required_argument, NULL, OPT_ENV},
-	{"inherit-env", no_argument, NULL, OPT_INHERIT_ENV},
-	{"user", required_argument, NULL, OPT_USER},
-	{"keep-caps", no_argument, NULL, OPT_KEEP_CAPS},
-	{"no-base", no_argument, NULL, OPT_NO_BASE},
-	{"ring-bytes", required_argument, NULL, OPT_RING},
-	{"help", no_argument, NULL, OPT_HELP},
+	{ "metadata", required_argument, NULL, 'm' },
+	{ "capability", required_argument, NULL, 'c' },
+	{ "profile", required_argument, NULL, 'p' },
+	{ "workspace", required_argument, NULL, 'w' },
+	{ "mode", required_argument, NULL, OPT_MODE },
+	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
+	{ "events", required_argument, NULL, OPT_EVENTS },
+	{ "result", required_argument, NULL, OPT_RESULT },
+	{ "correlation-id", required_argument, NULL, OPT_CORRELATION },
+	{ "on-violation", required_argument, NULL, OPT_VIOLATION },
+	{ "env", required_argument, NULL, OPT_ENV },
+	{ "inherit-env", no_argument, NULL, OPT_INHERIT_ENV },
+	{ "user", required_argument, NULL, OPT_USER },
+	{ "keep-caps", no_argument, NULL, OPT_KEEP_CAPS },
+	{ "no-base", no_argument, NULL, OPT_NO_BASE },
+	{ "ring-bytes", required_argument, NULL, OPT_RING },
+	{ "help", no_argument, NULL, OPT_HELP },
 	{},
 };
 
@@ -119,7 +119,7 @@ static int strings_add(struct strings *strings, const char *item, struct obmon_e
 
 static int take_capability(struct exec *exec, const char *text, struct obmon_error *err)
 {
-	const struct obmon_location where = {.file = "--capability", .line = 1, .column = 1};
+	const struct obmon_location where = { .file = "--capability", .line = 1, .column = 1 };
 	struct obmon_capability cap;
 
 	if (obmon_capability_parse(&cap, text, strlen(text), &where, err))
@@ -147,8 +147,8 @@ static int take_timeout(struct exec *exec, const char *text, struct obmon_error 
 	seconds = strtod(text, &end);
 	if (errno || *end || end == text || !(seconds >= 0.001 && seconds <= TIMEOUT_SECONDS_MAX))
 		return obmon_fail(err, OBMON_ERR_CONFIG,
-				  "--timeout takes seconds from 0.001 to %u, such as 1.5, not \"%s\"", TIMEOUT_SECONDS_MAX,
-				  text);
+				  "--timeout takes seconds from 0.001 to %u, such as 1.5, not \"%s\"",
+				  TIMEOUT_SECONDS_MAX, text);
 	exec->request.timeout_ms = (uint64_t)(seconds * 1000 + 0.5);
 	exec->timeout_given = true;
 	return 0;
@@ -159,9 +159,8 @@ static int take_ring(struct exec *exec, const char *text, struct obmon_error *er
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), value;
 
 	if (!parse_u64(text, page, RING_BYTES_MAX, &value) || value & (value - 1))
-		return obmon_fail(err, OBMON_ERR_CONFIG,
-				  "--ring-bytes takes a power of two from %lu to %u, not \"%s\"", (unsigned long)page,
-				  RING_BYTES_MAX, text);
+		return obmon_fail(err, OBMON_ERR_CONFIG, "--ring-bytes takes a power of two from %lu to %u, not \"%s\"",
+				  (unsigned long)page, RING_BYTES_MAX, text);
 	exec->request.ring_bytes = (uint32_t)value;
 	return 0;
 }
@@ -306,7 +305,8 @@ static int take_metadata(struct exec *exec, struct obmon_error *err)
 
 static bool is_passed_on(const struct exec *exec, const char *variable)
 {
-	static const char *const names[] = {"PATH=", "HOME=", "USER=", "LANG=", "LC_", "TERM=", "TZ=", "ONEX_", "OBMON_"};
+	static const char *const names[] = { "PATH=", "HOME=", "USER=", "LANG=", "LC_",
+					     "TERM=", "TZ=",   "ONEX_", "OBMON_" };
 	size_t i;
 
 	if (exec->inherit_env)
@@ -479,7 +479,7 @@ static int prepare(struct exec *exec, struct strings *environment, struct obmon_
 
 int cli_exec(int argc, char **argv)
 {
-	struct exec exec = {.request = {.ring_bytes = RING_BYTES_DEFAULT, .events_fd = -1, .result_fd = -1}};
+	struct exec exec = { .request = { .ring_bytes = RING_BYTES_DEFAULT, .events_fd = -1, .result_fd = -1 } };
 	struct strings environment = {};
 	struct obmon_error err = {};
 	int parsed = parse(&exec, argc, argv, &err), status;

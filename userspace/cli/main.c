@@ -21,8 +21,8 @@ static const struct verb {
 	int (*run)(int argc, char **argv);
 	const char *summary;
 } verbs[] = {
-	{"exec", cli_exec, "run a command with nothing but the capabilities that it declares"},
-	{"doctor", cli_doctor, "say what this host offers, what is missing and how to get it"},
+	{ "exec", cli_exec, "run a command with nothing but the capabilities that it declares" },
+	{ "doctor", cli_doctor, "say what this host offers, what is missing and how to get it" },
 };
 
 static void usage(FILE *out)
@@ -46,7 +46,7 @@ int cli_fail(const struct obmon_error *err)
 const char *const *cli_profile_dirs(void)
 {
 	static char beside[PATH_MAX + 32];
-	static const char *dirs[] = {beside, OBMON_DATA_DIR "/profiles", NULL};
+	static const char *dirs[] = { beside, OBMON_DATA_DIR "/profiles", NULL };
 	char own[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", own, sizeof(own) - 1);
 	char *slash;

@@ -24,14 +24,14 @@ static const struct {
 	const char *name;
 	size_t offset;
 } engine_maps[] = {
-	{"obmon_runs", offsetof(struct engine, runs)},
-	{"obmon_policies", offsetof(struct engine, policies)},
-	{"obmon_rings", offsetof(struct engine, rings)},
-	{"obmon_cgroup_slots", offsetof(struct engine, cgroup_slots)},
-	{"obmon_run_of_cgroup", offsetof(struct engine, run_of_cgroup)},
-	{"obmon_levels", offsetof(struct engine, levels)},
-	{"obmon_lost", offsetof(struct engine, lost)},
-	{"obmon_abi", offsetof(struct engine, abi)},
+	{ "obmon_runs", offsetof(struct engine, runs) },
+	{ "obmon_policies", offsetof(struct engine, policies) },
+	{ "obmon_rings", offsetof(struct engine, rings) },
+	{ "obmon_cgroup_slots", offsetof(struct engine, cgroup_slots) },
+	{ "obmon_run_of_cgroup", offsetof(struct engine, run_of_cgroup) },
+	{ "obmon_levels", offsetof(struct engine, levels) },
+	{ "obmon_lost", offsetof(struct engine, lost) },
+	{ "obmon_abi", offsetof(struct engine, abi) },
 };
 
 static int *engine_map(struct engine *engine, size_t i)
@@ -130,7 +130,7 @@ static int check_bpffs(struct obmon_error *err)
 	if (statfs(OBMON_BPFFS, &fs) || fs.f_type != BPF_FS_MAGIC)
 		return obmon_fail(err, OBMON_ERR_HOST,
 				  OBMON_BPFFS " is not a BPF filesystem; "
-				  "mount it with: mount -t bpf bpf " OBMON_BPFFS);
+					      "mount it with: mount -t bpf bpf " OBMON_BPFFS);
 	return 0;
 }
 
@@ -217,7 +217,8 @@ static int attach_all(int cgroup_fd, const char *folder, struct obmon_error *err
 	if (programs)
 		closedir(programs);
 	if (!result && !attached)
-		result = obmon_fail(err, OBMON_ERR_HOST, OBMON_PINS "/progs is empty: remove " OBMON_PINS " and try again");
+		result = obmon_fail(err, OBMON_ERR_HOST,
+				    OBMON_PINS "/progs is empty: remove " OBMON_PINS " and try again");
 	return result;
 }
 
@@ -302,7 +303,6 @@ static int create_pages(const struct dfa *dfa, struct obmon_error *err)
 	_cleanup_fd_ int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "obmon_pages", sizeof(__u32),
 					     sizeof(struct obmon_dfa_page), dfa->n_pages, &opts);
 	__u32 i;
-	int result;
 
 	if (fd < 0)
 		return obmon_fail_errno(err, OBMON_ERR_HOST, errno,
@@ -310,9 +310,7 @@ static int create_pages(const struct dfa *dfa, struct obmon_error *err)
 	for (i = 0; i < dfa->n_pages; i++)
 		if (bpf_map_update_elem(fd, &i, &dfa->pages[i], BPF_ANY))
 			return obmon_fail_errno(err, OBMON_ERR_HOST, errno, "cannot fill page %u of the automaton", i);
-	result = fd;
-	fd = -1;
-	return result;
+	return fd_take(&fd);
 }
 
 static int put_inner(int outer, uint32_t slot, int inner, const char *what, struct obmon_error *err)
@@ -361,7 +359,7 @@ static int add_level(struct engine *engine, uint32_t level, struct obmon_error *
 int engine_attach(struct engine *engine, uint32_t slot, int cgroup_fd, uint64_t cgroup_id, const char *run_id,
 		  struct obmon_error *err)
 {
-	struct obmon_cgroup_slot storage = {.slot_plus_1 = slot + 1};
+	struct obmon_cgroup_slot storage = { .slot_plus_1 = slot + 1 };
 	_cleanup_free_ char *folder = format(OBMON_PINS "/runs/%s", run_id);
 	struct obmon_identity identity;
 

@@ -34,7 +34,7 @@ struct engine {
 	int runs, policies, rings, cgroup_slots, run_of_cgroup, levels, lost, abi;
 };
 
-#define ENGINE_CLOSED ((struct engine){-1, -1, -1, -1, -1, -1, -1, -1, -1})
+#define ENGINE_CLOSED ((struct engine){ -1, -1, -1, -1, -1, -1, -1, -1, -1 })
 
 /**
  * Take the lock, load and pin the object if it isn't yet, check its ABI, open the maps. Needs root. The lock

@@ -13,7 +13,7 @@
 
 static int open_iterator(void)
 {
-	union bpf_iter_link_info info = {.task = {.tid = (__u32)syscall(SYS_gettid)}};
+	union bpf_iter_link_info info = { .task = { .tid = (__u32)syscall(SYS_gettid) } };
 	LIBBPF_OPTS(bpf_link_create_opts, opts, .iter_info = &info, .iter_info_len = sizeof(info));
 	_cleanup_fd_ int program = bpf_obj_get(ITERATOR), link = -1;
 
@@ -57,7 +57,8 @@ int engine_identify(const int *fds, struct obmon_identity *identities, size_t n,
 					found++;
 				}
 	if (more < 0)
-		return obmon_fail_errno(err, OBMON_ERR_HOST, errno, "cannot ask the kernel about open files (%s)", ITERATOR);
+		return obmon_fail_errno(err, OBMON_ERR_HOST, errno, "cannot ask the kernel about open files (%s)",
+					ITERATOR);
 	if (found != n)
 		return obmon_fail(err, OBMON_ERR_INTERNAL, "the kernel knows %zu of obmon's %zu open files", found, n);
 	return 0;

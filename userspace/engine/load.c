@@ -22,12 +22,12 @@ static const struct variant {
 	int argument;
 	const char *type;
 } variants[] = {
-	{"obmon_inode_setattr_v1", 0, "dentry"},
-	{"obmon_inode_setattr_v2", 1, "dentry"},
+	{ "obmon_inode_setattr_v1", 0, "dentry" },
+	{ "obmon_inode_setattr_v2", 1, "dentry" },
 };
 
 /* Hooks of which some variant must fit, though each variant alone is optional. */
-static const char *const must_have_variant[] = {"inode_setattr"};
+static const char *const must_have_variant[] = { "inode_setattr" };
 
 static const struct btf_type *skip_modifiers(const struct btf *btf, __u32 id)
 {
@@ -98,9 +98,8 @@ static bool some_variant_fits(struct bpf_object *object, const struct btf *btf, 
 {
 	struct bpf_program *program;
 
-	bpf_object__for_each_program(program, object)
-		if (!strcmp(hook_of(program), hook) && program_fits(btf, program))
-			return true;
+	bpf_object__for_each_program(program, object) if (!strcmp(hook_of(program), hook) &&
+							  program_fits(btf, program)) return true;
 	return false;
 }
 
@@ -110,7 +109,8 @@ static int choose_programs(struct bpf_object *object, const struct btf *btf, str
 	struct bpf_program *program;
 	size_t i;
 
-	bpf_object__for_each_program(program, object) {
+	bpf_object__for_each_program(program, object)
+	{
 		bool fits = !is_lsm(program) || program_fits(btf, program);
 
 		if (!fits && !is_optional(program))
@@ -141,7 +141,8 @@ int engine_probe_hooks(void (*report)(const char *hook, bool present, bool requi
 		missing = obmon_fail_errno(err, OBMON_ERR_HOST, errno, "cannot read the kernel's BTF");
 		goto out;
 	}
-	bpf_object__for_each_program(program, skeleton->obj) {
+	bpf_object__for_each_program(program, skeleton->obj)
+	{
 		bool fits, required = !is_optional(program);
 
 		if (!is_lsm(program))
@@ -212,7 +213,7 @@ static int pin_program(struct bpf_program *program, struct obmon_error *err)
 
 static int make_folders(struct obmon_error *err)
 {
-	static const char *const folders[] = {"", "/maps", "/links", "/progs", "/iters", "/runs", "/anchor"};
+	static const char *const folders[] = { "", "/maps", "/links", "/progs", "/iters", "/runs", "/anchor" };
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(folders); i++) {
@@ -251,9 +252,8 @@ static int load_and_pin(struct obmon_bpf *skeleton, struct btf *btf, struct obmo
 		return -1;
 	if (bpf_object__pin_maps(skeleton->obj, PINS_NEW "/maps"))
 		return obmon_fail_errno(err, OBMON_ERR_HOST, errno, "cannot pin maps under " PINS_NEW "/maps");
-	bpf_object__for_each_program(program, skeleton->obj)
-		if (bpf_program__autoload(program) && pin_program(program, err))
-			return -1;
+	bpf_object__for_each_program(program, skeleton->obj) if (bpf_program__autoload(program) &&
+								 pin_program(program, err)) return -1;
 	if (rename(PINS_NEW, OBMON_PINS))
 		return obmon_fail_errno(err, OBMON_ERR_HOST, errno, "cannot rename " PINS_NEW " to " OBMON_PINS);
 	return 0;

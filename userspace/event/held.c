@@ -16,7 +16,7 @@ int held_add(struct held *held, const struct obmon_event *event, size_t size)
 
 	if (held->n == held->allocated) {
 		size_t more = held->allocated ? held->allocated * 2 : 16;
-		struct obmon_event **events = reallocarray(held->events, more, sizeof(*events));
+		struct obmon_event **events = reallocarray(held->events, more, sizeof(struct obmon_event *));
 
 		if (!events)
 			return -1;
@@ -36,7 +36,7 @@ static struct obmon_event *take_at(struct held *held, size_t at)
 	struct obmon_event *event = held->events[at];
 
 	held->n--;
-	memmove(&held->events[at], &held->events[at + 1], (held->n - at) * sizeof(*held->events));
+	memmove(&held->events[at], &held->events[at + 1], (held->n - at) * sizeof(struct obmon_event *));
 	return event;
 }
 

@@ -164,12 +164,12 @@ static struct name_view event_name(const struct obmon_event *event, unsigned whi
 
 	switch (which) {
 	case 0:
-		return (struct name_view){bytes, event->name_length, event->dev};
+		return (struct name_view){ bytes, event->name_length, event->dev };
 	case 1:
-		return (struct name_view){bytes + event->name_length, event->name2_length, event->dev2};
+		return (struct name_view){ bytes + event->name_length, event->name2_length, event->dev2 };
 	default:
-		return (struct name_view){bytes + event->name_length + event->name2_length, event->exe_length,
-					  event->exe_dev};
+		return (struct name_view){ bytes + event->name_length + event->name2_length, event->exe_length,
+					   event->exe_dev };
 	}
 }
 
@@ -284,9 +284,8 @@ static int add_missing(json_t *list, const struct record_context *context, const
 		missing &= ~OBMON_RIGHT_BIT(OBMON_RIGHT_LIST); /* comes with it */
 	for (right = 0; right < OBMON_RIGHT_MAX; right++)
 		if (missing & OBMON_RIGHT_BIT(right) &&
-		    json_array_append_new(list,
-					  one_capability(event, state,
-							 obmon_cap_type_name(type_of_right(right)), object)))
+		    json_array_append_new(list, one_capability(event, state, obmon_cap_type_name(type_of_right(right)),
+							       object)))
 			return -1;
 	return 0;
 }
@@ -401,8 +400,8 @@ json_t *record_dropped(const struct record_context *context, const struct seq_ra
 
 	for (i = 0; i < n; i++) {
 		count += ranges[i].last - ranges[i].first + 1;
-		json_array_append_new(list, json_pack("[I, I]", (json_int_t)ranges[i].first,
-						      (json_int_t)ranges[i].last));
+		json_array_append_new(list,
+				      json_pack("[I, I]", (json_int_t)ranges[i].first, (json_int_t)ranges[i].last));
 	}
 	if (record && !json_object_set_new(record, "count", json_integer((json_int_t)count)) &&
 	    !json_object_set_new(record, "where", json_string("ring_buffer")) &&

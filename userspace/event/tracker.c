@@ -35,7 +35,7 @@ static int insert(struct tracker *tracker, size_t at, uint64_t seq)
 		tracker->allocated = more;
 	}
 	memmove(&tracker->ranges[at + 1], &tracker->ranges[at], (tracker->n - at) * sizeof(struct seq_range));
-	tracker->ranges[at] = (struct seq_range){seq, seq};
+	tracker->ranges[at] = (struct seq_range){ seq, seq };
 	tracker->n++;
 	return 0;
 }
@@ -80,13 +80,13 @@ int tracker_holes(const struct tracker *tracker, uint64_t last, struct seq_range
 		return -1;
 	for (i = 0; i < tracker->n && tracker->ranges[i].first <= last; i++) {
 		if (tracker->ranges[i].first > next) {
-			(*holes)[n++] = (struct seq_range){next, tracker->ranges[i].first - 1};
+			(*holes)[n++] = (struct seq_range){ next, tracker->ranges[i].first - 1 };
 			*count += tracker->ranges[i].first - next;
 		}
 		next = tracker->ranges[i].last + 1;
 	}
 	if (next <= last) {
-		(*holes)[n++] = (struct seq_range){next, last};
+		(*holes)[n++] = (struct seq_range){ next, last };
 		*count += last - next + 1;
 	}
 	return (int)n;

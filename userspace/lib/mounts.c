@@ -158,7 +158,7 @@ static char *join(const char *base, const char *rest)
 static int open_existing(const char *path, const char **rest)
 {
 	_cleanup_free_ char *head = strdup(path);
-	struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS};
+	struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS };
 
 	if (!head)
 		return -1;

@@ -34,8 +34,8 @@ void mounts_clear(struct mounts *mounts);
 /** A place in the mount namespace, resolved. Strings are owned. */
 struct place {
 	uint32_t dev;
-	char *fs_path;   /**< from the filesystem's root: "/" or "/a/b" */
-	char *real_path; /**< from the process's root, without symbolic links */
+	char *fs_path;             /**< from the filesystem's root: "/" or "/a/b" */
+	char *real_path;           /**< from the process's root, without symbolic links */
 	const struct mount *mount; /**< borrowed from the table */
 };
 

@@ -132,7 +132,7 @@ static int remove_entry(const FTSENT *entry)
 
 int remove_tree(const char *path)
 {
-	char *const paths[] = {(char *)path, NULL};
+	char *const paths[] = { (char *)path, NULL };
 	FTS *tree = fts_open(paths, FTS_PHYSICAL | FTS_NOSTAT, NULL);
 	int failure = 0;
 	FTSENT *entry;

@@ -17,6 +17,15 @@
 
 /** Close *@fd if it is open and mark it closed; errno is kept. */
 void fd_close(int *fd);
+/** Take *@fd out of the reach of its cleanup. @return it. */
+static inline int fd_take(int *fd)
+{
+	int taken = *fd;
+
+	*fd = -1;
+	return taken;
+}
+
 static inline void free_pointer(void *pointer)
 {
 	free(*(void **)pointer);

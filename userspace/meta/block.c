@@ -34,7 +34,7 @@ struct reader {
 	const char *rest, *end; /* what follows `line` in the file */
 	const struct comment_style *style;
 	struct line opening;
-	size_t head;   /* bytes before and with the comment sign: the same bytes begin each line */
+	size_t head;     /* bytes before and with the comment sign: the same bytes begin each line */
 	size_t stripped; /* bytes that each line loses in front; 0 as long as that isn't known */
 	const char *path;
 	struct obmon_error *err;
@@ -73,15 +73,14 @@ static bool skip_word(const struct line *line, size_t *at, const char *word)
 {
 	size_t n = strlen(word);
 
-	if (line->length - *at < n || memcmp(line->text + *at, word, n))
+	if (line->length - *at < n || memcmp(line->text + *at, word, n) != 0)
 		return false;
 	*at += n;
 	return true;
 }
 
 /* Is @line nothing but @marker as a comment of @style? The sign may be absent where it isn't on each line. */
-static bool is_marker(const struct line *line, const char *marker, const struct comment_style *style,
-		      bool sign_needed)
+static bool is_marker(const struct line *line, const char *marker, const struct comment_style *style, bool sign_needed)
 {
 	size_t at = count_blanks(line, 0);
 
@@ -124,19 +123,18 @@ static ssize_t prefix_length(struct reader *reader)
 	if (!reader->style->on_each_line)
 		return 0;
 	if (count_blanks(line, 0) == line->length)
-		return line->length;
-	if (line->length < reader->head || memcmp(line->text, reader->opening.text, reader->head))
-		return fail_line(reader, line, 0,
-				 "this line doesn't start with the comment sign of the block");
+		return (ssize_t)line->length;
+	if (line->length < reader->head || memcmp(line->text, reader->opening.text, reader->head) != 0)
+		return fail_line(reader, line, 0, "this line doesn't start with the comment sign of the block");
 	blanks = count_blanks(line, reader->head);
 	if (reader->head + blanks == line->length)
-		return line->length;
+		return (ssize_t)line->length;
 	if (!reader->stripped)
 		reader->stripped = reader->head + blanks;
 	if (reader->head + blanks < reader->stripped)
 		return fail_line(reader, line, reader->head + blanks,
 				 "this line is indented less than the first one of the block");
-	return reader->stripped;
+	return (ssize_t)reader->stripped;
 }
 
 /* Copy the lines up to the closing marker to @out. @return their length, or -1. */
@@ -155,8 +153,7 @@ static ssize_t copy_lines(struct reader *reader, char *out)
 		end = mempcpy(end, reader->line.text + prefix, reader->line.length - prefix);
 		*end++ = '\n';
 	}
-	return fail_line(reader, &reader->opening, 0,
-			 "the metadata block isn't closed: '" CLOSING "' is missing");
+	return fail_line(reader, &reader->opening, 0, "the metadata block isn't closed: '" CLOSING "' is missing");
 }
 
 static int read_block(struct cap_span *block, struct reader *reader)
@@ -181,8 +178,7 @@ static int read_block(struct cap_span *block, struct reader *reader)
 	return 1;
 }
 
-int block_extract(struct cap_span *block, const struct source *source, const char *path,
-		  struct obmon_error *err)
+int block_extract(struct cap_span *block, const struct source *source, const char *path, struct obmon_error *err)
 {
 	struct reader reader = {
 		.rest = source->text,

@@ -22,7 +22,6 @@
  * a column within the block gives the column in the file. Free @block->text.
  * @return 1, or 0 when there is no block, or -1.
  */
-int block_extract(struct cap_span *block, const struct source *source, const char *path,
-		  struct obmon_error *err);
+int block_extract(struct cap_span *block, const struct source *source, const char *path, struct obmon_error *err);
 
 #endif

@@ -186,7 +186,7 @@ static void locate_text(struct builder *builder, struct doc_node *node, const ya
 	text_cursor_to_character(&builder->cursor, end->index);
 	after = builder->cursor.offset;
 	if (after - builder->cursor.line_start < node->length + quotes ||
-	    memcmp(builder->text->text + after - quotes - node->length, node->text, node->length))
+	    memcmp(builder->text->text + after - quotes - node->length, node->text, node->length) != 0)
 		return;
 	node->text_where = text_cursor_location(&builder->cursor, builder->text);
 	node->text_where.column -= quotes + node->length;
@@ -204,7 +204,7 @@ static struct doc_node *new_scalar(struct builder *builder, const yaml_event_t *
 	if (!node->text)
 		return NULL;
 	node->length = event->data.scalar.length;
-	node->plain = style == YAML_PLAIN_SCALAR_STYLE && (!tag || strcmp((const char *)tag, YAML_STR_TAG));
+	node->plain = style == YAML_PLAIN_SCALAR_STYLE && (!tag || strcmp((const char *)tag, YAML_STR_TAG) != 0);
 	node->complete = true;
 	locate_text(builder, node, &event->end_mark, style);
 	return node;
@@ -265,8 +265,8 @@ static int on_start(struct builder *builder, const yaml_event_t *event, enum doc
 	if (!node)
 		return out_of_memory(builder);
 	if (builder->depth == DOCUMENT_DEPTH_MAX)
-		return obmon_fail_at(builder->err, &node->where,
-				     "lists and maps are nested more than %d deep", DOCUMENT_DEPTH_MAX);
+		return obmon_fail_at(builder->err, &node->where, "lists and maps are nested more than %d deep",
+				     DOCUMENT_DEPTH_MAX);
 	if (add_to_parent(builder, node) < 0)
 		return -1;
 	builder->open[builder->depth].node = node;
@@ -329,8 +329,7 @@ static int syntax_error(struct builder *builder, const yaml_parser_t *parser)
 		return out_of_memory(builder);
 	where = locate(builder, &parser->problem_mark);
 	return obmon_fail_at(builder->err, &where, "%s%s%s", parser->context ? parser->context : "",
-			     parser->context ? ": " : "",
-			     parser->problem ? parser->problem : "malformed YAML");
+			     parser->context ? ": " : "", parser->problem ? parser->problem : "malformed YAML");
 }
 
 static int next_event(struct builder *builder, yaml_parser_t *parser, yaml_event_type_t *type)
@@ -363,8 +362,7 @@ static int build(struct builder *builder, yaml_parser_t *parser)
 			first_map = builder->root;
 	} while (type != YAML_STREAM_END_EVENT && !first_map);
 	if (!first_map)
-		return obmon_fail_at(builder->err, &builder->text->where,
-				     "no map of keys and values is found");
+		return obmon_fail_at(builder->err, &builder->text->where, "no map of keys and values is found");
 	builder->doc->root = first_map;
 	/*
 	 * The map may have ended only because the next line is indented less. libyaml finds that out when it

@@ -7,8 +7,7 @@
 
 static bool is_word(const struct doc_node *node, const char *word)
 {
-	return node->kind == DOC_SCALAR && node->length == strlen(word) &&
-	       !memcmp(node->text, word, node->length);
+	return node->kind == DOC_SCALAR && node->length == strlen(word) && !memcmp(node->text, word, node->length);
 }
 
 static bool is_one_of(const struct doc_node *node, const char *const *words)
@@ -38,8 +37,7 @@ static const char *describe(const struct doc_node *node)
 }
 
 /* Is @node, called @what in errors, of @kind, and nothing that a tag turns into something else? */
-static int check_kind(const struct doc_node *node, const char *what, enum doc_kind kind,
-		      struct obmon_error *err)
+static int check_kind(const struct doc_node *node, const char *what, enum doc_kind kind, struct obmon_error *err)
 {
 	static const char *const wanted[] = {
 		[DOC_SCALAR] = "a single value",
@@ -48,25 +46,22 @@ static int check_kind(const struct doc_node *node, const char *what, enum doc_ki
 	};
 
 	if (node->tag)
-		return obmon_fail_at(err, &node->where, "%s is tagged '%s', and tags are never followed",
-				     what, node->tag);
+		return obmon_fail_at(err, &node->where, "%s is tagged '%s', and tags are never followed", what,
+				     node->tag);
 	if (node->kind != kind || is_null(node))
-		return obmon_fail_at(err, &node->where, "%s must be %s, not %s", what, wanted[kind],
-				     describe(node));
+		return obmon_fail_at(err, &node->where, "%s must be %s, not %s", what, wanted[kind], describe(node));
 	return 0;
 }
 
 /* Finding */
 
-int field_find(const struct doc_node **value, const struct doc_node *map, const char *key,
-	       struct obmon_error *err)
+int field_find(const struct doc_node **value, const struct doc_node *map, const char *key, struct obmon_error *err)
 {
 	*value = NULL;
 	for (const struct doc_item *item = map->items; item; item = item->next) {
 		/* A merge could bring in any key: to pass it over would be to pass over what was written. */
 		if (item->key->plain && is_word(item->key, "<<"))
-			return obmon_fail_at(err, &item->key->where,
-					     "merge keys ('<<') are not supported here");
+			return obmon_fail_at(err, &item->key->where, "merge keys ('<<') are not supported here");
 		if (item->key->tag || !is_word(item->key, key))
 			continue;
 		if (*value)
@@ -78,8 +73,8 @@ int field_find(const struct doc_node **value, const struct doc_node *map, const 
 	return 0;
 }
 
-int field_find_kind(const struct doc_node **value, const struct doc_node *map, const char *key,
-		    enum doc_kind kind, struct obmon_error *err)
+int field_find_kind(const struct doc_node **value, const struct doc_node *map, const char *key, enum doc_kind kind,
+		    struct obmon_error *err)
 {
 	if (field_find(value, map, key, err) < 0)
 		return -1;
@@ -92,8 +87,8 @@ int fields_check_known(const struct doc_node *map, const char *const *known, str
 		if (check_kind(item->key, "a key", DOC_SCALAR, err) < 0)
 			return -1;
 		if (!is_one_of(item->key, known))
-			return obmon_fail_at(err, &item->key->where, "unknown key '%.*s'",
-					     (int)item->key->length, item->key->text);
+			return obmon_fail_at(err, &item->key->where, "unknown key '%.*s'", (int)item->key->length,
+					     item->key->text);
 	}
 	return 0;
 }
@@ -108,8 +103,7 @@ static bool is_control(const char *text, size_t length)
 	return c < 0x20 || c == 0x7f || (c == 0xc2 && length > 1 && (unsigned char)text[1] < 0xa0);
 }
 
-static int copy_string(char **text, const struct doc_node *node, const char *what, bool prose,
-		       struct obmon_error *err)
+static int copy_string(char **text, const struct doc_node *node, const char *what, bool prose, struct obmon_error *err)
 {
 	size_t n;
 	char *copy;
@@ -143,8 +137,7 @@ int node_string(char **text, const struct doc_node *node, const char *what, stru
 	return copy_string(text, node, what, false, err);
 }
 
-static int read_string(char **text, const struct doc_node *map, const char *key, bool prose,
-		       struct obmon_error *err)
+static int read_string(char **text, const struct doc_node *map, const char *key, bool prose, struct obmon_error *err)
 {
 	const struct doc_node *value;
 	char *copy = NULL;
@@ -249,8 +242,8 @@ static bool is_verbatim(const struct doc_node *node)
  * Make @cap of @parts, written at @node. Where a part was escaped or folded, a column within it would be
  * a guess: the error then names the place of the whole, and what is wrong there.
  */
-static int build(struct obmon_capability *cap, struct cap_parts *parts, const struct doc_node *node,
-		 bool verbatim, struct obmon_error *err)
+static int build(struct obmon_capability *cap, struct cap_parts *parts, const struct doc_node *node, bool verbatim,
+		 struct obmon_error *err)
 {
 	const struct obmon_location nowhere = { 0 };
 
@@ -278,8 +271,7 @@ static int build_from_text(struct obmon_capability *cap, const struct doc_node *
 	return build(cap, &parts, node, is_verbatim(node), err);
 }
 
-static int read_conditions(struct cap_parts *parts, const struct doc_node *map, bool *verbatim,
-			   struct obmon_error *err)
+static int read_conditions(struct cap_parts *parts, const struct doc_node *map, bool *verbatim, struct obmon_error *err)
 {
 	const struct doc_node *conditions;
 
@@ -292,8 +284,7 @@ static int read_conditions(struct cap_parts *parts, const struct doc_node *map, 
 		    check_kind(item->value, "the value of a condition", DOC_SCALAR, err) < 0)
 			return -1;
 		if (parts->n_conditions == CAP_CONDITIONS_MAX)
-			return obmon_fail_at(err, &item->key->where, "more than %d conditions",
-					     CAP_CONDITIONS_MAX);
+			return obmon_fail_at(err, &item->key->where, "more than %d conditions", CAP_CONDITIONS_MAX);
 		parts->conditions[parts->n_conditions].key = span_of(item->key);
 		parts->conditions[parts->n_conditions].value = span_of(item->value);
 		parts->n_conditions++;
@@ -312,16 +303,13 @@ static int build_from_map(struct obmon_capability *cap, const struct doc_node *m
 	/* `- FILE_READ: /x`, with a space too many, is a map to YAML. */
 	if (map->items && map->items->key->kind == DOC_SCALAR &&
 	    obmon_cap_type_parse(map->items->key->text, map->items->key->length) >= 0)
-		return obmon_fail_at(err, &map->where,
-				     "'%s: ' makes this a map; leave out the space after the ':'",
+		return obmon_fail_at(err, &map->where, "'%s: ' makes this a map; leave out the space after the ':'",
 				     map->items->key->text);
-	if (fields_check_known(map, known, err) < 0 ||
-	    field_find_kind(&type, map, "type", DOC_SCALAR, err) < 0 ||
+	if (fields_check_known(map, known, err) < 0 || field_find_kind(&type, map, "type", DOC_SCALAR, err) < 0 ||
 	    field_find_kind(&resource, map, "resource", DOC_SCALAR, err) < 0)
 		return -1;
 	if (!type || !resource)
-		return obmon_fail_at(err, &map->where,
-				     "a capability needs a type and a resource; '%s' is missing",
+		return obmon_fail_at(err, &map->where, "a capability needs a type and a resource; '%s' is missing",
 				     type ? "resource" : "type");
 	parts.type = span_of(type);
 	parts.resource = span_of(resource);

@@ -19,12 +19,11 @@
 #define FIELD_STRING_MAX 4096
 
 /** The value of @key in @map; NULL when it is absent or null. A key that stands there twice is an error. */
-int field_find(const struct doc_node **value, const struct doc_node *map, const char *key,
-	       struct obmon_error *err);
+int field_find(const struct doc_node **value, const struct doc_node *map, const char *key, struct obmon_error *err);
 
 /** As field_find(), for a value that must be of @kind. */
-int field_find_kind(const struct doc_node **value, const struct doc_node *map, const char *key,
-		    enum doc_kind kind, struct obmon_error *err);
+int field_find_kind(const struct doc_node **value, const struct doc_node *map, const char *key, enum doc_kind kind,
+		    struct obmon_error *err);
 
 /** The text of @node, a string (or a number, as in `version: 1.0`); @what names it in errors. */
 int node_string(char **text, const struct doc_node *node, const char *what, struct obmon_error *err);
@@ -36,8 +35,7 @@ int field_string(char **text, const struct doc_node *map, const char *key, struc
 int field_prose(char **text, const struct doc_node *map, const char *key, struct obmon_error *err);
 
 /** A boolean. *@found is set to true when there is one. */
-int field_bool(bool *value, bool *found, const struct doc_node *map, const char *key,
-	       struct obmon_error *err);
+int field_bool(bool *value, bool *found, const struct doc_node *map, const char *key, struct obmon_error *err);
 
 /** A whole number from @least to @most. */
 int field_number(uint64_t *number, const struct doc_node *map, const char *key, uint64_t least, uint64_t most,

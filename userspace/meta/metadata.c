@@ -37,8 +37,7 @@ static int read_strings(struct metadata *meta, const struct doc_node *root, stru
 
 /* Versions */
 
-static int version_from_map(char **version, const struct doc_node *map, const char *key,
-			    struct obmon_error *err)
+static int version_from_map(char **version, const struct doc_node *map, const char *key, struct obmon_error *err)
 {
 	static const char *const parts[] = { "major", "minor", "patch" };
 	uint64_t number[3] = { UINT64_MAX, 0, 0 };
@@ -245,8 +244,7 @@ static int read_source(struct metadata *meta, const struct source *source, struc
 	free((char *)block.text);
 	/* "could not find expected ':'" alone would leave the author of a script at a loss. */
 	if (read < 0 && !found && err->code == OBMON_ERR_CONFIG && !has_document_name(meta->path))
-		obmon_fail(err, OBMON_ERR_CONFIG,
-			   "%s (the file has no metadata block, so all of it was read as YAML)",
+		obmon_fail(err, OBMON_ERR_CONFIG, "%s (the file has no metadata block, so all of it was read as YAML)",
 			   err->message);
 	return read;
 }

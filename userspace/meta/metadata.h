@@ -22,18 +22,18 @@ enum metadata_idempotent {
 
 /** All strings are owned by the struct; NULL where the document is silent. */
 struct metadata {
-	char *path;       /**< as given to metadata_load() */
+	char *path; /**< as given to metadata_load() */
 	char *name;
-	char *version;    /**< "1.2.3", also for a {major, minor, patch} map */
-	char *uuid;       /**< as written; placeholders occur */
+	char *version; /**< "1.2.3", also for a {major, minor, patch} map */
+	char *uuid;    /**< as written; placeholders occur */
 	char *author;
 	char *lifecycle;
 	char *namespace_;
-	char *entrypoint; /**< the file it names, without scheme (`python@x.py`, `python://x.py`, {type, target}) */
+	char *entrypoint;   /**< the file it names, without scheme (`python@x.py`, `python://x.py`, {type, target}) */
 	char *runtime_hint; /**< e.g. "python>=3.11" */
-	char *runtime;    /**< the leading word of the hint, in lower case: "python" */
+	char *runtime;      /**< the leading word of the hint, in lower case: "python" */
 	enum metadata_idempotent idempotent;
-	uint64_t timeout_ms; /**< 0 where the document is silent; at most 30 days */
+	uint64_t timeout_ms;               /**< 0 where the document is silent; at most 30 days */
 	struct obmon_cap_set capabilities; /**< source: OBMON_SOURCE_METADATA */
 };
 

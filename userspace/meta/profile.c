@@ -43,7 +43,7 @@ static int read_identity(struct profile *profile, const struct doc_node *root, c
 		return -1;
 	if (!profile->name)
 		return obmon_fail_at(err, &root->where, "the profile has no name");
-	if (strcmp(profile->name, name))
+	if (strcmp(profile->name, name) != 0)
 		return obmon_fail_at(err, &node->where, "the profile is named '%s', its file '%s" SUFFIX "'",
 				     profile->name, name);
 	return field_prose(&profile->description, root, "description", err);
@@ -84,14 +84,12 @@ static bool is_variable_name(const char *name)
 	return n > 0 && !name[n] && !isdigit((unsigned char)name[0]);
 }
 
-static int read_variable(struct profile_variable *variable, const struct doc_item *item,
-			 struct obmon_error *err)
+static int read_variable(struct profile_variable *variable, const struct doc_item *item, struct obmon_error *err)
 {
 	if (node_string(&variable->name, item->key, "the name of a variable", err) < 0)
 		return -1;
 	if (!is_variable_name(variable->name))
-		return obmon_fail_at(err, &item->key->where, "'%s' is not the name of a variable",
-				     variable->name);
+		return obmon_fail_at(err, &item->key->where, "'%s' is not the name of a variable", variable->name);
 	return node_string(&variable->value, item->value, variable->name, err);
 }
 
@@ -119,8 +117,7 @@ static int read_environment(struct profile *profile, const struct doc_node *root
 	return 0;
 }
 
-static int read_root(struct profile *profile, const struct doc_node *root, const char *name,
-		     struct obmon_error *err)
+static int read_root(struct profile *profile, const struct doc_node *root, const char *name, struct obmon_error *err)
 {
 	static const char *const known[] = {
 		"name", "description", "runtimes", "environment", "capabilities", "quiet", NULL,
@@ -242,8 +239,7 @@ static int unknown_profile(const char *name, const char *const *dirs, struct obm
 	for (size_t i = 0; i < names.n && used < sizeof(list); i++)
 		used += snprintf(list + used, sizeof(list) - used, "%s%s", i ? ", " : "", names.items[i]);
 	names_clear(&names);
-	return obmon_fail(err, OBMON_ERR_CONFIG, "unknown profile '%.*s'; there are: %s", PROFILE_NAME_MAX,
-			  name, list);
+	return obmon_fail(err, OBMON_ERR_CONFIG, "unknown profile '%.*s'; there are: %s", PROFILE_NAME_MAX, name, list);
 }
 
 /* The interface */
@@ -276,8 +272,8 @@ static bool lists_runtime(const struct profile *profile, const char *runtime)
 }
 
 /* The one among @names whose profile lists @runtime. Two would make the choice an accident. */
-static int find_runtime(const char **found, const struct names *names, const char *runtime,
-			const char *const *dirs, struct obmon_error *err)
+static int find_runtime(const char **found, const struct names *names, const char *runtime, const char *const *dirs,
+			struct obmon_error *err)
 {
 	*found = NULL;
 	for (size_t i = 0; i < names->n; i++) {
@@ -289,9 +285,8 @@ static int find_runtime(const char **found, const struct names *names, const cha
 		lists = lists_runtime(&profile, runtime);
 		profile_clear(&profile);
 		if (lists && *found)
-			return obmon_fail(err, OBMON_ERR_CONFIG,
-					  "both profiles '%s' and '%s' are for the runtime '%s'", *found,
-					  names->items[i], runtime);
+			return obmon_fail(err, OBMON_ERR_CONFIG, "both profiles '%s' and '%s' are for the runtime '%s'",
+					  *found, names->items[i], runtime);
 		if (lists)
 			*found = names->items[i];
 	}

@@ -35,8 +35,7 @@ static int open_regular(const char *path, struct obmon_error *err)
 	if (fstat(fd, &st) < 0)
 		obmon_fail_errno(err, OBMON_ERR_CONFIG, errno, "%s", path);
 	else if (!S_ISREG(st.st_mode))
-		obmon_fail(err, OBMON_ERR_CONFIG, "%s: is %s, a regular file is needed", path,
-			   file_kind(st.st_mode));
+		obmon_fail(err, OBMON_ERR_CONFIG, "%s: is %s, a regular file is needed", path, file_kind(st.st_mode));
 	else
 		return fd;
 	close(fd);
@@ -59,7 +58,7 @@ static ssize_t read_all(int fd, char *buffer, size_t room)
 			break;
 		n += got;
 	}
-	return n;
+	return (ssize_t)n;
 }
 
 static int read_text(struct source *source, int fd, const char *path, size_t most, struct obmon_error *err)

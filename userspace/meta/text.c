@@ -33,8 +33,7 @@ static size_t decode(const unsigned char *s, size_t n, uint32_t *character)
 			return 0;
 		*character = *character << 6 | (s[i] & 0x3f);
 	}
-	if (*character < smallest[length] || *character > 0x10ffff ||
-	    (*character >= 0xd800 && *character <= 0xdfff))
+	if (*character < smallest[length] || *character > 0x10ffff || (*character >= 0xd800 && *character <= 0xdfff))
 		return 0;
 	return length;
 }

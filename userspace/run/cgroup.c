@@ -11,12 +11,11 @@
 #include "engine/engine.h"
 #include "lib/util.h"
 
-
 int cgroup_plan(struct cgroup *cgroup, const struct mounts *mounts, const char *run_id, struct obmon_error *err)
 {
 	const struct mount *mount = mounts_find_type(mounts, "cgroup2");
 
-	*cgroup = (struct cgroup){.fd = -1};
+	*cgroup = (struct cgroup){ .fd = -1 };
 	if (!mount)
 		return obmon_fail(err, OBMON_ERR_HOST,
 				  "no cgroup2 hierarchy is mounted; "

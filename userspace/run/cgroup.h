@@ -11,9 +11,9 @@
 struct cgroup {
 	char *parent; /**< the directory that all runs' cgroups are in */
 	char *dir;    /**< its directory in the file system */
-	char *path;  /**< as in /proc/PID/cgroup: "/obmon/run-..." */
-	int fd;      /**< its directory, or -1 */
-	uint64_t id; /**< as bpf_get_current_cgroup_id() says it */
+	char *path;   /**< as in /proc/PID/cgroup: "/obmon/run-..." */
+	int fd;       /**< its directory, or -1 */
+	uint64_t id;  /**< as bpf_get_current_cgroup_id() says it */
 };
 
 /** Where the cgroup of run @run_id will be; nothing is made yet. */

@@ -143,7 +143,7 @@ static const char *become(const struct child_spec *spec)
 		if (identity->uid) {
 			cap_t all = cap_get_proc();
 
-			if (!all || cap_set_flag(all, CAP_EFFECTIVE, 1, (cap_value_t[]){CAP_SETPCAP}, CAP_SET) ||
+			if (!all || cap_set_flag(all, CAP_EFFECTIVE, 1, (cap_value_t[]){ CAP_SETPCAP }, CAP_SET) ||
 			    cap_set_proc(all))
 				return "raising CAP_SETPCAP to drop capabilities";
 			cap_free(all);
@@ -158,7 +158,7 @@ static const char *become(const struct child_spec *spec)
 
 static void child_fail(int status, const char *stage)
 {
-	struct child_failure failure = {.errnum = errno};
+	struct child_failure failure = { .errnum = errno };
 
 	strncpy(failure.stage, stage, sizeof(failure.stage) - 1);
 	if (write_all(status, &failure, sizeof(failure)))
@@ -224,7 +224,7 @@ int child_start(struct child *child, const struct child_spec *spec, struct obmon
 	};
 	pid_t pid;
 
-	*child = (struct child){.pid = -1, .pidfd = -1, .go = -1, .status = -1};
+	*child = (struct child){ .pid = -1, .pidfd = -1, .go = -1, .status = -1 };
 	if (pipe2(go, O_CLOEXEC))
 		return obmon_fail_errno(err, OBMON_ERR_INTERNAL, errno, "cannot make a pipe");
 	if (pipe2(status, O_CLOEXEC)) {
@@ -240,7 +240,7 @@ int child_start(struct child *child, const struct child_spec *spec, struct obmon
 	}
 	close(go[0]);
 	close(status[1]);
-	*child = (struct child){.pid = pid, .pidfd = pidfd, .go = go[1], .status = status[0]};
+	*child = (struct child){ .pid = pid, .pidfd = pidfd, .go = go[1], .status = status[0] };
 	if (pid < 0)
 		return obmon_fail_errno(err, OBMON_ERR_HOST, errno, "cannot start a process in the run's cgroup");
 	return await_ready(child, spec, err);

@@ -34,7 +34,7 @@ static struct command_file *append(struct command *command, char *path, const ch
 		return NULL;
 	}
 	file = &command->files[command->n++];
-	*file = (struct command_file){.path = path, .rights = OBMON_RIGHT_BIT(OBMON_RIGHT_EXEC)};
+	*file = (struct command_file){ .path = path, .rights = OBMON_RIGHT_BIT(OBMON_RIGHT_EXEC) };
 	file->fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (file->fd < 0 || fstat(file->fd, &st)) {
 		obmon_fail_errno(err, errno == ENOENT || errno == ENOTDIR ? OBMON_ERR_NOT_FOUND : OBMON_ERR_CANNOT_RUN,
@@ -128,8 +128,8 @@ int command_resolve(struct command *command, const char *name, const char *works
 	if (!append(command, path, workspace, err))
 		more = -1;
 	/* A loader is the end: the kernel doesn't load a loader for it. */
-	while (more > 0 && !(command->n > 1 && !(command->files[command->n - 2].rights &
-						 OBMON_RIGHT_BIT(OBMON_RIGHT_READ))))
+	while (more > 0 &&
+	       !(command->n > 1 && !(command->files[command->n - 2].rights & OBMON_RIGHT_BIT(OBMON_RIGHT_READ))))
 		more = follow(command, workspace, err);
 	if (more < 0)
 		command_clear(command);

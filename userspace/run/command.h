@@ -13,8 +13,8 @@
 #define COMMAND_FILES_MAX 7
 
 struct command_file {
-	char *path; /**< as the kernel will open it */
-	int fd;     /**< held open, so that its inode number stays its own */
+	char *path;      /**< as the kernel will open it */
+	int fd;          /**< held open, so that its inode number stays its own */
 	uint32_t rights; /**< what running CMD takes: execution, for a script also reading */
 };
 

@@ -60,8 +60,8 @@ struct run {
 	struct kind_count denied[KINDS_MAX], audited[KINDS_MAX];
 	uint64_t started_ns, finished_ns; /**< CLOCK_MONOTONIC */
 	enum run_status status;
-	int signals;  /**< signalfd, or -1 */
-	bool ending;  /**< the command is gone, or going */
+	int signals; /**< signalfd, or -1 */
+	bool ending; /**< the command is gone, or going */
 	bool exec_done;
 	int wait_status;
 	uint32_t accept_page, n_accepts;

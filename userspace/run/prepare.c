@@ -77,8 +77,8 @@ static int prepare_environment(struct run *run)
 	trace_format(&run->trace, traceparent);
 	if (!environment_get(run->environment, "PATH") && environment_set(run, "PATH", DEFAULT_PATH))
 		return -1;
-	if (run->identity.home && (set_for_user(run, "HOME", run->identity.home) ||
-				   set_for_user(run, "USER", run->identity.name)))
+	if (run->identity.home &&
+	    (set_for_user(run, "HOME", run->identity.home) || set_for_user(run, "USER", run->identity.name)))
 		return -1;
 	return environment_set(run, "TMPDIR", run->state.tmpdir) || environment_set(run, "TRACEPARENT", traceparent) ||
 	       environment_set(run, "OBMON_RUN_ID", run->state.run_id);
@@ -87,7 +87,7 @@ static int prepare_environment(struct run *run)
 /* Add a grant that nobody wrote down. It has a number, a place in the digest and in the result all the same. */
 static int add_implicit(struct run *run, enum obmon_cap_type type, const char *resource, const char *why)
 {
-	struct obmon_capability cap = {.type = type, .source = OBMON_SOURCE_IMPLICIT};
+	struct obmon_capability cap = { .type = type, .source = OBMON_SOURCE_IMPLICIT };
 
 	cap.resource = resource ? strdup(resource) : NULL;
 	cap.description = strdup(why);
@@ -170,7 +170,7 @@ static int check_command_fixed(struct run *run)
 
 int run_prepare(struct run *run)
 {
-	static const char *const never[] = {OBMON_STATE_DIR, NULL};
+	static const char *const never[] = { OBMON_STATE_DIR, NULL };
 	const struct run_request *request = run->request;
 	const char *search_path;
 
@@ -182,8 +182,7 @@ int run_prepare(struct run *run)
 	if (rules_absolute(request->capabilities, request->workspace, search_path, run->err) ||
 	    command_resolve(&run->command, request->argv[0], request->workspace, search_path, run->err) ||
 	    grant_implicit(run) ||
-	    rules_compile(&run->dfa, request->capabilities, &run->mounts, run->state.tmpdir, never,
-			  run->err) ||
+	    rules_compile(&run->dfa, request->capabilities, &run->mounts, run->state.tmpdir, never, run->err) ||
 	    check_command_fixed(run))
 		return -1;
 	return obmon_cap_set_digest(request->capabilities, run->digest, run->err);
@@ -231,22 +230,22 @@ static uint32_t rights_of_mode(uint32_t f_mode)
 
 static size_t list_wanted(struct run *run, struct wanted *wanted)
 {
-	int own[] = {run->request->events_fd, run->request->result_fd};
+	int own[] = { run->request->events_fd, run->request->result_fd };
 	struct stat st;
 	size_t n = 0, i;
 
 	for (i = 0; i < ARRAY_SIZE(own); i++)
 		/* A device such as /dev/null holds no records that could be spoiled. */
 		if (own[i] >= 0 && !fstat(own[i], &st) && !S_ISCHR(st.st_mode))
-			wanted[n++] = (struct wanted){own[i], OBMON_RIGHT_NEVER, 0};
+			wanted[n++] = (struct wanted){ own[i], OBMON_RIGHT_NEVER, 0 };
 	for (i = 0; i < run->command.n; i++) {
 		const struct command_file *file = &run->command.files[i];
 
-		wanted[n++] = (struct wanted){file->fd, file->rights,
-					      implicit_rule(run, OBMON_CAP_EXTERNAL_COMMAND, file->path)};
+		wanted[n++] = (struct wanted){ file->fd, file->rights,
+					       implicit_rule(run, OBMON_CAP_EXTERNAL_COMMAND, file->path) };
 	}
 	for (i = 0; i < 3; i++)
-		wanted[n++] = (struct wanted){(int)i, 0, 0}; /* the mode that they are open in */
+		wanted[n++] = (struct wanted){ (int)i, 0, 0 }; /* the mode that they are open in */
 	return n;
 }
 

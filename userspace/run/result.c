@@ -9,7 +9,7 @@
 #include "run/internal.h"
 
 static const char *const status_names[] = {
-	[RUN_COMPLETED] = "completed", [RUN_TIMEOUT] = "timeout",  [RUN_VIOLATION] = "violation",
+	[RUN_COMPLETED] = "completed",     [RUN_TIMEOUT] = "timeout", [RUN_VIOLATION] = "violation",
 	[RUN_INTERRUPTED] = "interrupted", [RUN_FAILED] = "failed",
 };
 
@@ -43,7 +43,7 @@ static void add_uses(struct run *run, const struct obmon_dfa_accept *accept)
 
 static int collect_uses(struct run *run)
 {
-	_cleanup_free_ struct obmon_dfa_accept *page = malloc(sizeof(struct obmon_dfa_page));
+	_cleanup_free_ struct obmon_dfa_accept *page = calloc(OBMON_DFA_ACCEPTS_PER_PAGE, sizeof(*page));
 	uint32_t number, i;
 
 	run->uses = calloc(run->request->capabilities->n + 1, sizeof(uint64_t));
@@ -128,8 +128,8 @@ static json_t *json_error(const struct run *run)
 {
 	if (!run->err->code)
 		return json_null();
-	return json_pack("{s:o, s:i}", "message", json_bytes(run->err->message, strlen(run->err->message)), "exit_status",
-			 obmon_exit_status(run->err->code));
+	return json_pack("{s:o, s:i}", "message", json_bytes(run->err->message, strlen(run->err->message)),
+			 "exit_status", obmon_exit_status(run->err->code));
 }
 
 /* What run.finished and the result have in common. */
@@ -144,7 +144,8 @@ static void add_outcome(const struct run *run, json_t *object, int exit_status)
 	json_object_set_new(object, "exit_status", json_integer(exit_status));
 	json_object_set_new(object, "exit_code", json_exit(run));
 	json_object_set_new(object, "signal", json_signal(run));
-	json_object_set_new(object, "duration_ms", json_integer((json_int_t)((run->finished_ns - run->started_ns) / 1000000u)));
+	json_object_set_new(object, "duration_ms",
+			    json_integer((json_int_t)((run->finished_ns - run->started_ns) / 1000000u)));
 	json_object_set_new(object, "error", json_error(run));
 	json_object_set_new(object, "denials", json_kinds(run->denied));
 	json_object_set_new(object, "audited", json_kinds(run->audited));

@@ -100,7 +100,7 @@ static int add_link(struct compilation *c, const char *path, const struct glob *
 
 static int add_alternative(struct compilation *c, struct glob_alternative *alternative, uint32_t rights, uint32_t rule)
 {
-	const struct glob glob = {.alternatives = alternative, .n = 1};
+	const struct glob glob = { .alternatives = alternative, .n = 1 };
 	_cleanup_free_ char *head = literal_head(alternative);
 	struct place place;
 	int result;
@@ -143,7 +143,7 @@ static int add_listing(struct compilation *c, const struct glob *glob, uint32_t 
 
 static int fail_here(const struct obmon_capability *cap, struct obmon_error *err)
 {
-	const struct obmon_location where = {cap->file, cap->line, cap->column};
+	const struct obmon_location where = { cap->file, cap->line, cap->column };
 	struct obmon_error inner = *err;
 
 	obmon_fail_at(err, &where, "%s:%s: %s", obmon_cap_type_name(cap->type), cap->resource, inner.message);
@@ -163,7 +163,7 @@ static char *expand_tmpdir(const struct compilation *c, const struct obmon_capab
 static int add_capability(struct compilation *c, const struct obmon_capability *cap, uint32_t rule)
 {
 	_cleanup_free_ char *resource = expand_tmpdir(c, cap);
-	const struct obmon_location where = {cap->file, cap->line, cap->column};
+	const struct obmon_location where = { cap->file, cap->line, cap->column };
 	uint32_t rights = rights_of_type(cap->type), list = OBMON_RIGHT_BIT(OBMON_RIGHT_LIST);
 	struct glob glob;
 	int result;
@@ -220,11 +220,10 @@ static int add_all(struct compilation *c, const struct obmon_cap_set *set, const
 	return 0;
 }
 
-int rules_compile(struct dfa *dfa, const struct obmon_cap_set *set, const struct mounts *mounts,
-		  const char *tmpdir, const char *const *never, struct obmon_error *err)
+int rules_compile(struct dfa *dfa, const struct obmon_cap_set *set, const struct mounts *mounts, const char *tmpdir,
+		  const char *const *never, struct obmon_error *err)
 {
-	struct compilation c = {
-		.builder = dfa_builder_new(NULL), .mounts = mounts, .tmpdir = tmpdir, .err = err};
+	struct compilation c = { .builder = dfa_builder_new(NULL), .mounts = mounts, .tmpdir = tmpdir, .err = err };
 	uint32_t culprit = 0;
 	int result;
 
@@ -261,7 +260,7 @@ char *find_in_path(const char *name, const char *search_path)
 static int pattern_is_absolute(const struct obmon_capability *cap, struct obmon_error *err)
 {
 	static const char marker[] = "/\x01"; /* stands for the workspace; no capability holds control bytes */
-	const struct obmon_location where = {cap->file, cap->line, cap->column};
+	const struct obmon_location where = { cap->file, cap->line, cap->column };
 	size_t relative = 0, n, i;
 	struct glob glob;
 
@@ -282,7 +281,7 @@ static int pattern_is_absolute(const struct obmon_capability *cap, struct obmon_
 static char *absolute_resource(const struct obmon_capability *cap, const char *workspace, const char *search_path,
 			       struct obmon_error *err)
 {
-	const struct obmon_location where = {cap->file, cap->line, cap->column};
+	const struct obmon_location where = { cap->file, cap->line, cap->column };
 	_cleanup_free_ char *found = NULL;
 	char *absolute = NULL;
 
@@ -330,9 +329,9 @@ int rules_absolute(struct obmon_cap_set *set, const char *workspace, const char 
 
 uint32_t rules_rights_at(const struct dfa *dfa, const struct place *place)
 {
-	const unsigned char dev[4] = {place->dev >> 24, place->dev >> 16, place->dev >> 8, place->dev};
-	uint32_t state = dfa_walk(dfa, dfa_walk(dfa, dfa->start, dev, sizeof(dev)), place->fs_path,
-				  strlen(place->fs_path));
+	const unsigned char dev[4] = { place->dev >> 24, place->dev >> 16, place->dev >> 8, place->dev };
+	uint32_t state =
+		dfa_walk(dfa, dfa_walk(dfa, dfa->start, dev, sizeof(dev)), place->fs_path, strlen(place->fs_path));
 	const struct obmon_dfa_accept *accept = dfa_accept(dfa, state);
 
 	return accept ? accept->rights : 0;

@@ -15,8 +15,8 @@
  * Compile @set, whose resources rules_absolute() has made absolute; RULES_TMPDIR stands for @tmpdir. @never is a NULL-ended list of absolute
  * paths which nothing may reach, with all below them. An error names where the rule was written.
  */
-int rules_compile(struct dfa *dfa, const struct obmon_cap_set *set, const struct mounts *mounts,
-		  const char *tmpdir, const char *const *never, struct obmon_error *err);
+int rules_compile(struct dfa *dfa, const struct obmon_cap_set *set, const struct mounts *mounts, const char *tmpdir,
+		  const char *const *never, struct obmon_error *err);
 
 /**
  * Make the resources of @set absolute, so that its digest says what is granted: relative patterns are below

@@ -31,8 +31,7 @@ static void fill_context(struct run *run)
 
 static int make_tmpdir(struct run *run)
 {
-	if (mkdir(run->state.tmpdir, 0700) ||
-	    chown(run->state.tmpdir, run->identity.uid, run->identity.gid))
+	if (mkdir(run->state.tmpdir, 0700) || chown(run->state.tmpdir, run->identity.uid, run->identity.gid))
 		return obmon_fail_errno(run->err, OBMON_ERR_HOST, errno, "cannot make the run's TMPDIR %s",
 					run->state.tmpdir);
 	return 0;
@@ -41,7 +40,7 @@ static int make_tmpdir(struct run *run)
 /* Take a slot, and write down what will have to be taken away before any of it exists. */
 static int claim(struct run *run)
 {
-	struct obmon_run setup = {.phase = OBMON_PHASE_SETUP};
+	struct obmon_run setup = { .phase = OBMON_PHASE_SETUP };
 	int slot;
 
 	if (engine_open(&run->engine, run->err))
@@ -71,8 +70,7 @@ static int confine(struct run *run)
 		return -1;
 	if (engine_install(&run->engine, run->state.slot, &run->dfa, run->request->ring_bytes, &run->pages, &run->ring,
 			   run->err) ||
-	    engine_attach(&run->engine, run->state.slot, run->cgroup.fd, run->cgroup.id, run->state.run_id,
-			  run->err))
+	    engine_attach(&run->engine, run->state.slot, run->cgroup.fd, run->cgroup.id, run->state.run_id, run->err))
 		return -1;
 	engine_unlock(&run->engine);
 	return 0;
@@ -155,9 +153,9 @@ int run_execute(const struct run_request *request, struct obmon_error *err)
 		.request = request,
 		.err = err,
 		.engine = ENGINE_CLOSED,
-		.cgroup = {.fd = -1},
-		.child = {.pid = -1, .pidfd = -1, .go = -1, .status = -1},
-		.state = {.lock = -1},
+		.cgroup = { .fd = -1 },
+		.child = { .pid = -1, .pidfd = -1, .go = -1, .status = -1 },
+		.state = { .lock = -1 },
 		.signals = -1,
 		.pages = -1,
 		.ring = -1,

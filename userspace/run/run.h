@@ -22,17 +22,17 @@ struct run_request {
 	const char *workspace; /**< absolute, without symbolic links */
 	struct obmon_cap_set *capabilities;
 	const struct metadata *metadata; /**< or NULL */
-	char **environment; /**< of the child, without what the run adds; NULL-ended */
-	const char *user;   /**< see identity_find() */
+	char **environment;              /**< of the child, without what the run adds; NULL-ended */
+	const char *user;                /**< see identity_find() */
 	bool keep_caps;
 	bool audit;
 	bool kill_on_violation;
-	uint64_t timeout_ms; /**< 0: none */
-	uint32_t ring_bytes; /**< a power of two of at least a page */
+	uint64_t timeout_ms;        /**< 0: none */
+	uint32_t ring_bytes;        /**< a power of two of at least a page */
 	const char *correlation_id; /**< or NULL */
 	const char *traceparent;    /**< or NULL */
-	int events_fd; /**< JSON lines go here, or -1: refusals are told on standard error */
-	int result_fd; /**< the result goes here, or -1 */
+	int events_fd;              /**< JSON lines go here, or -1: refusals are told on standard error */
+	int result_fd;              /**< the result goes here, or -1 */
 };
 
 /**

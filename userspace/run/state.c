@@ -65,8 +65,7 @@ int run_state_load(struct run_state *state)
 		lines[i] = at;
 		at = end + 1;
 	}
-	if (!parse_u64(lines[0], 0, OBMON_RUNS_MAX - 1, &slot) ||
-	    !parse_u64(lines[1], 0, UINT64_MAX, &state->owner) ||
+	if (!parse_u64(lines[0], 0, OBMON_RUNS_MAX - 1, &slot) || !parse_u64(lines[1], 0, UINT64_MAX, &state->owner) ||
 	    !parse_u64(lines[2], 0, UINT64_MAX, &state->cgroup_id))
 		return -1;
 	state->slot = (uint32_t)slot;
@@ -77,7 +76,7 @@ int run_state_load(struct run_state *state)
 
 static void remove_files(struct run_state *state)
 {
-	static const char *const endings[] = {"new", "state", "lock"};
+	static const char *const endings[] = { "new", "state", "lock" };
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(endings); i++) {
@@ -131,7 +130,7 @@ void run_state_sweep(struct engine *engine)
 	struct dirent *entry;
 
 	while (dir && (entry = readdir(dir))) {
-		struct run_state state = {.lock = -1};
+		struct run_state state = { .lock = -1 };
 		char *dot = strrchr(entry->d_name, '.');
 
 		if (!dot || strcmp(dot, ".lock") != 0 || dot - entry->d_name != UUID_TEXT_MAX - 1)

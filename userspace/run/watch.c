@@ -76,9 +76,9 @@ static int wait_writable(struct run *run, int fd)
 {
 	for (;;) {
 		struct pollfd fds[] = {
-			{.fd = fd, .events = POLLOUT},
-			{.fd = run->signals, .events = POLLIN},
-			{.fd = run->ending ? -1 : run->child.pidfd, .events = POLLIN},
+			{ .fd = fd, .events = POLLOUT },
+			{ .fd = run->signals, .events = POLLIN },
+			{ .fd = run->ending ? -1 : run->child.pidfd, .events = POLLIN },
 		};
 		int left = run->ending ? READER_MILLIS : time_left(run), ready = poll(fds, ARRAY_SIZE(fds), left);
 
@@ -207,7 +207,8 @@ static int take_event(void *data, void *bytes, size_t size)
 
 	if (size < sizeof(*event) ||
 	    size != sizeof(*event) + event->name_length + event->name2_length + event->exe_length) {
-		obmon_fail(run->err, OBMON_ERR_INTERNAL, "the kernel sent a record of %zu bytes that makes no sense", size);
+		obmon_fail(run->err, OBMON_ERR_INTERNAL, "the kernel sent a record of %zu bytes that makes no sense",
+			   size);
 		watcher->failed = true;
 		return 0;
 	}
@@ -215,8 +216,7 @@ static int take_event(void *data, void *bytes, size_t size)
 		settle_probe(watcher, event->detail);
 		return 0;
 	}
-	if (tracker_add(&run->tracker, event->seq) ||
-	    (held_concerns(event) && held_add(&watcher->held, event, size))) {
+	if (tracker_add(&run->tracker, event->seq) || (held_concerns(event) && held_add(&watcher->held, event, size))) {
 		obmon_fail(run->err, OBMON_ERR_INTERNAL, "out of memory");
 		watcher->failed = true;
 	}
@@ -262,7 +262,8 @@ static int tell_dropped(struct run *run, bool at_the_end)
 	if (!result && count) {
 		run->dropped_reported += count;
 		if (run->request->events_fd < 0)
-			fprintf(stderr, "obmon: %" PRIu64 " refusals found no room in the ring buffer and are not shown\n",
+			fprintf(stderr,
+				"obmon: %" PRIu64 " refusals found no room in the ring buffer and are not shown\n",
 				count);
 	}
 	free(holes);
@@ -310,10 +311,10 @@ static int watch_once(struct watcher *watcher)
 {
 	struct run *run = watcher->run;
 	struct pollfd fds[WATCH_MAX] = {
-		[WATCH_RING] = {.fd = ring_buffer__epoll_fd(watcher->ring), .events = POLLIN},
-		[WATCH_CHILD] = {.fd = run->child.pidfd, .events = POLLIN},
-		[WATCH_EXEC] = {.fd = run->child.status, .events = POLLIN},
-		[WATCH_SIGNALS] = {.fd = run->signals, .events = POLLIN},
+		[WATCH_RING] = { .fd = ring_buffer__epoll_fd(watcher->ring), .events = POLLIN },
+		[WATCH_CHILD] = { .fd = run->child.pidfd, .events = POLLIN },
+		[WATCH_EXEC] = { .fd = run->child.status, .events = POLLIN },
+		[WATCH_SIGNALS] = { .fd = run->signals, .events = POLLIN },
 	};
 	int left = time_left(run);
 
@@ -383,7 +384,7 @@ static int open_signals(void)
 
 int run_watch(struct run *run)
 {
-	struct watcher watcher = {.run = run};
+	struct watcher watcher = { .run = run };
 	int result = 0;
 
 	run->signals = open_signals();

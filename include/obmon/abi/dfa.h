@@ -115,15 +115,15 @@ static inline __attribute__((always_inline)) __u64 obmon_dfa_slot(__u64 index)
 }
 
 /* The entry at @column of the row @state, `check` in its lower half. @page must be the page of @state. */
-static inline __attribute__((always_inline)) __u64
-obmon_dfa_entry_at(const struct obmon_dfa_page *page, __u64 state, __u64 column)
+static inline __attribute__((always_inline)) __u64 obmon_dfa_entry_at(const struct obmon_dfa_page *page, __u64 state,
+								      __u64 column)
 {
 	return page->entry[obmon_dfa_slot(state + column)].both;
 }
 
 /* The value of column @column in the row @state, or @otherwise. @page must be the page of @state. */
-static inline __attribute__((always_inline)) __u32
-obmon_dfa_cell(const struct obmon_dfa_page *page, __u32 state, __u32 column, __u32 otherwise)
+static inline __attribute__((always_inline)) __u32 obmon_dfa_cell(const struct obmon_dfa_page *page, __u32 state,
+								  __u32 column, __u32 otherwise)
 {
 	__u64 entry = obmon_dfa_entry_at(page, state, column);
 
@@ -136,9 +136,8 @@ obmon_dfa_cell(const struct obmon_dfa_page *page, __u32 state, __u32 column, __u
  *
  * In 64 bits, and counting up from a constant: less work for the processor, and for the BPF verifier.
  */
-static inline __attribute__((always_inline)) __u64 obmon_dfa_run(const struct obmon_dfa_page *page,
-								 const __u8 *columns, const __u8 *bytes, __u64 n,
-								 __u32 *state)
+static inline __attribute__((always_inline)) __u64 obmon_dfa_run(const struct obmon_dfa_page *page, const __u8 *columns,
+								 const __u8 *bytes, __u64 n, __u32 *state)
 {
 	__u64 at = *state, number = at >> OBMON_DFA_PAGE_SHIFT, i;
 

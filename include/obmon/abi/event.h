@@ -16,6 +16,7 @@
 #define OBMON_EXE_MAX 1024u
 
 /* Each hook a decision is made at: its constant, and what the kernel calls it. */
+/* clang-format off */
 #define OBMON_HOOK_LIST(X) \
 	X(FILE_OPEN, file_open) \
 	X(FILE_RECEIVE, file_receive) \
@@ -46,12 +47,13 @@
 	X(TASK_KILL, task_kill) \
 	X(URING_SQPOLL, uring_sqpoll) \
 	X(URING_OVERRIDE_CREDS, uring_override_creds)
+/* clang-format on */
 
 enum obmon_hook {
 #define OBMON_HOOK_ENUM(upper, lower) OBMON_HOOK_##upper,
 	OBMON_HOOK_LIST(OBMON_HOOK_ENUM)
 #undef OBMON_HOOK_ENUM
-	OBMON_HOOK_MAX,
+		OBMON_HOOK_MAX,
 };
 
 /* What kind of answer a record reports. */
@@ -68,9 +70,9 @@ struct obmon_event {
 	__u64 time_ns; /* CLOCK_BOOTTIME */
 	__u64 cgroup_id;
 	__u64 ino;
-	__u64 detail;    /* see `detail` of the programs: an ioctl's command, a socket's kind, a task's pid */
-	__u32 dev;         /* of the object */
-	__u32 dev2;        /* of the second object */
+	__u64 detail; /* see `detail` of the programs: an ioctl's command, a socket's kind, a task's pid */
+	__u32 dev;    /* of the object */
+	__u32 dev2;   /* of the second object */
 	__u32 exe_dev;
 	__u32 fs_magic; /* of the object's filesystem, to name what has no path */
 	__u32 pid, tid, ppid;
@@ -82,7 +84,7 @@ struct obmon_event {
 	__u8 verdict;   /* enum obmon_verdict */
 	__u8 failure;   /* enum obmon_failure */
 	__u16 name_length, name2_length, exe_length;
-	__u8 nameless; /* the object has no path: `name` is its own label, if any */
+	__u8 nameless;  /* the object has no path: `name` is its own label, if any */
 	__u8 directory; /* of a rename: the object is a directory, no single grant would have been enough */
 	char comm[16];
 };

@@ -30,14 +30,14 @@ enum obmon_phase {
 /* Why an operation was refused without the automaton having said so. Index of obmon_run.failures. */
 enum obmon_failure {
 	OBMON_FAIL_NONE,
-	OBMON_FAIL_NAME_TOO_LONG,  /* over OBMON_NAME_MAX bytes from the filesystem's root */
-	OBMON_FAIL_NAME_TOO_DEEP,  /* over OBMON_DEPTH_MAX components */
-	OBMON_FAIL_NAME_RACE,      /* renames kept changing the name while it was read */
-	OBMON_FAIL_NAME_DETACHED,  /* the dentry isn't connected to its filesystem's root */
+	OBMON_FAIL_NAME_TOO_LONG,   /* over OBMON_NAME_MAX bytes from the filesystem's root */
+	OBMON_FAIL_NAME_TOO_DEEP,   /* over OBMON_DEPTH_MAX components */
+	OBMON_FAIL_NAME_RACE,       /* renames kept changing the name while it was read */
+	OBMON_FAIL_NAME_DETACHED,   /* the dentry isn't connected to its filesystem's root */
 	OBMON_FAIL_NAME_UNREADABLE, /* kernel memory that holds the name could not be read */
-	OBMON_FAIL_NO_SCRATCH,     /* every scratch buffer was in use */
-	OBMON_FAIL_NO_POLICY,      /* the slot has no automaton, or a page of it is missing */
-	OBMON_FAIL_NO_ROOM,        /* the ring buffer was full: audit mode refuses what it cannot report */
+	OBMON_FAIL_NO_SCRATCH,      /* every scratch buffer was in use */
+	OBMON_FAIL_NO_POLICY,       /* the slot has no automaton, or a page of it is missing */
+	OBMON_FAIL_NO_ROOM,         /* the ring buffer was full: audit mode refuses what it cannot report */
 	OBMON_FAIL_MAX,
 };
 
@@ -63,7 +63,7 @@ struct obmon_run {
 	__u32 start;       /* the automaton's start state */
 	__u32 accept_page; /* number of the first page of accept records */
 	__u64 cgroup_id;
-	__u64 owner; /* a number of the run's own, by which it knows that the slot is still its */
+	__u64 owner;       /* a number of the run's own, by which it knows that the slot is still its */
 	__u8 columns[256]; /* byte -> column of its class in a row */
 	struct obmon_object objects[OBMON_OBJECTS_MAX];
 
