@@ -46,7 +46,8 @@ _serial = iter(range(1_000_000))
 
 
 def glob_escape(path):
-    return re.sub(r"([*?\[\]{}\\])", r"\\\1", path)
+    """@path as a rule: patterns' characters escaped, and a blank at its end, which would be taken for a slip."""
+    return re.sub(r"([*?\[\]{}\\]| $)", r"\\\1", path)
 
 
 def shell(*command, **options):
@@ -106,7 +107,7 @@ def plant(folder):
     put(folder + "/script", "#!/bin/true\n", 0o755)
     shutil.copy("/bin/true", folder + "/program")
     os.symlink("other.txt", folder + "/link")
-    os.symlink(folder, folder + "/loop")
+    os.symlink(".", folder + "/loop")
     return folder
 
 
@@ -203,6 +204,8 @@ def check_started_and_finished(run):
 
 
 def leftovers(run_id="*"):
+    """What is there of runs, or of that one; not of the one that tests/guest keeps alive throughout."""
+    kept = os.environ.get("OBMON_TEST_KEEPER", "-")
     return [path for pattern in (f"{CGROUPS}/run-{run_id}", f"{PINS}/runs/{run_id}", f"{STATE}/{run_id}.*",
                                  f"/tmp/obmon-{run_id}") for path in glob.glob(pattern)]
 

@@ -167,14 +167,19 @@ class Rules:
     def rights(self, path):
         return self.given(self.states(path))
 
+    def in_effect(self, states, as_paths):
+        """What these states give; @as_paths: FILE_READ of a folder lets it be listed, however that is written."""
+        given = self.given(states)
+        return given | {"D"} if as_paths and "R" in given else given
+
     def same_future(self, one, two, as_paths):
         """Do both names give the same to whatever may follow? @as_paths: only to what can follow the name of a
-        folder."""
+        folder, and in effect."""
         todo = [(self.states(one), self.states(two), "end")]
         seen = set(todo)
         while todo:
             a, b, phase = todo.pop()
-            if phase != "slash" and self.given(a) != self.given(b):
+            if phase != "slash" and self.in_effect(a, as_paths) != self.in_effect(b, as_paths):
                 return False
             for byte in [47, OTHER, *LETTERS]:
                 if as_paths and (byte == 47 and phase == "slash" or byte != 47 and phase == "end"):
