@@ -46,8 +46,9 @@ _serial = iter(range(1_000_000))
 
 
 def glob_escape(path):
-    """@path as a rule: patterns' characters escaped, and a blank at its end, which would be taken for a slip."""
-    return re.sub(r"([*?\[\]{}\\]| $)", r"\\\1", path)
+    """@path as a rule: patterns' characters escaped, and a blank at its end, which would be taken for a slip. No rule
+    holds control bytes: a `?` stands for each."""
+    return re.sub(r"[\x00-\x1f\x7f]", "?", re.sub(r"([*?\[\]{}\\]| $)", r"\\\1", path))
 
 
 def shell(*command, **options):
@@ -204,8 +205,6 @@ def check_started_and_finished(run):
 
 
 def leftovers(run_id="*"):
-    """What is there of runs, or of that one; not of the one that tests/guest keeps alive throughout."""
-    kept = os.environ.get("OBMON_TEST_KEEPER", "-")
     return [path for pattern in (f"{CGROUPS}/run-{run_id}", f"{PINS}/runs/{run_id}", f"{STATE}/{run_id}.*",
                                  f"/tmp/obmon-{run_id}") for path in glob.glob(pattern)]
 

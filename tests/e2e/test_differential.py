@@ -26,6 +26,7 @@ class Glob:
 
     def __init__(self, tokens):
         self.tokens = tokens
+        self.steps = {}
         self.start = self.closed({(0, False)})
 
     def closed(self, places):
@@ -42,6 +43,11 @@ class Glob:
         return frozenset(found)
 
     def step(self, state, byte):
+        if (state, byte) not in self.steps:
+            self.steps[state, byte] = self.find_step(state, byte)
+        return self.steps[state, byte]
+
+    def find_step(self, state, byte):
         places = set()
         for i, inside in state:
             if i == len(self.tokens):
@@ -78,7 +84,7 @@ def random_component(rng):
         name = rng.choice(NAMES)
         return name, [literal(name)], False
     if kind < 6:
-        return "*", [[("star", None)]], True
+        return "*", [[("byte", NOT_SLASH), ("star", None)]], True  # a component is never empty
     if kind == 6:
         return "*.c", [[("star", None)] + literal(".c")], True
     if kind == 7:

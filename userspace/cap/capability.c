@@ -99,7 +99,9 @@ static unsigned min3(unsigned a, unsigned b, unsigned c)
 /* `file.read`, `File_Read` and `FILE-READ` are the same word to somebody who mistyped it. */
 static char fold_type_char(char c)
 {
-	return c == '.' || c == '-' ? '_' : (char)(unsigned char)toupper((unsigned char)c);
+	if (c == '.' || c == '-')
+		return '_';
+	return (char)toupper((unsigned char)c);
 }
 
 /* Edit distance in which two swapped neighbours (`RAED`) count once, as they do for people. */

@@ -181,11 +181,14 @@ static int add_capability(struct compilation *c, const struct obmon_capability *
 		return obmon_fail(c->err, OBMON_ERR_INTERNAL, "out of memory");
 	if (glob_parse(&glob, resource, strlen(resource), NULL, &where, c->err))
 		return -1;
-	/* A quiet directory is quiet to list as well: there is no right that would imply it. */
+	/*
+	 * A quiet directory is quiet to list as well, as there is no right that would imply it; but not the directories
+	 * on the way there, which nobody said that a program would look into.
+	 */
 	if (cap->quiet && cap->type == OBMON_CAP_FILE_READ)
 		rights |= list;
 	result = add_glob(c, &glob, rights, rule);
-	if (!result && cap->type == OBMON_CAP_FILE_READ)
+	if (!result && cap->type == OBMON_CAP_FILE_READ && !cap->quiet)
 		result = add_listing(c, &glob, list, rule);
 	glob_clear(&glob);
 	return result ? fail_here(cap, c->err) : 0;
