@@ -16,9 +16,10 @@ WRITE = os.O_WRONLY
 class Never(Test):
     def kernels_own(self):
         return [
-            # Runtimes look for their limits there, so profile base makes these refusals quiet: no record.
-            let_through("list", "/sys/fs/cgroup", answer=harness.DENIED),
-            let_through("watch", CGROUPS, answer=harness.DENIED),
+            guard("list", "/sys/fs/cgroup", resource="/sys/fs/cgroup"),
+            guard("watch", CGROUPS, resource=CGROUPS),
+            # Runtimes look for their limits there, so profile base makes just these refusals quiet: no record.
+            let_through("read", CGROUPS + "/memory.max", answer=harness.DENIED),
             guard("read", "/sys/fs/cgroup/cgroup.procs", resource="/sys/fs/cgroup/cgroup.procs"),
             guard("write", "/sys/fs/cgroup/cgroup.procs", resource="/sys/fs/cgroup/cgroup.procs"),
             guard("write", "/proc/self/root/sys/fs/cgroup/cgroup.procs", resource="/sys/fs/cgroup/cgroup.procs"),
