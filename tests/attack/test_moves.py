@@ -5,7 +5,8 @@ import os
 import shutil
 import subprocess
 
-from harness import (ACT, PLACES, Case, Started, Test, answers_of, in_background, let_through, obmon, options, plant, put)
+from harness import (ACT, PLACES, Case, Started, Test, answers_of, in_background, kill, let_through, obmon, options, plant,
+                     put)
 
 XDEV = "EXDEV"
 
@@ -267,6 +268,21 @@ class Races(Test):
             os.rename(d + "/f", d + "/b")
         _, _, run = self.chase(d, [f"FILE_READ:{d}/allowed.txt"], swap, 2000)
         self.assertLessEqual(resources(run), {d + "/other.txt"})
+
+    def test_renames_elsewhere(self):
+        """Whoever renames what has nothing to do with a run must not make its operations fail."""
+        d = plant(PLACES["tmpfs"])
+        other = subprocess.Popen([ACT, "shuffle", d + "/full/file", d + "/empty/file"])
+        try:
+            run = obmon(*options([f"FILE_READ:{d}/allowed.txt"]),
+                        cmd=[ACT, "crowd", d + "/allowed.txt", d + "/other.txt", "1000", "1"])
+            self.assertIsNone(other.poll(), "it renamed to the end")
+        finally:
+            kill(other.pid)  # the one it has started ends by itself when it finds no file
+            subprocess.run(["rm", "-r", d + "/full", d + "/empty"], check=False)
+            other.wait()
+        self.assert_answers(run, "ok 1000 right, 0 wrong")
+        self.assertEqual(run.result["counters"]["failures"], 0, run.result)
 
     def test_many_at_once(self):
         """Every answer is right, whoever else is being judged at the time."""

@@ -143,8 +143,8 @@ class Child(Test):
                "TRACEPARENT": "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01"}
         run = obmon(*options(profiles=["shell"], env="ADDED=yes"), cmd=["/usr/bin/env"], env=env)
         names = {line.partition("=")[0] for line in run.stdout.splitlines()}
-        self.assertEqual(names, {"PATH", "HOME", "USER", "LANG", "LC_ALL", "TERM", "TZ", "ONEX_A", "OBMON_B", "ADDED", "SHELL",
-                                 "TMPDIR", "TRACEPARENT", "OBMON_RUN_ID"}, run)
+        self.assertEqual(names, {"PATH", "HOME", "USER", "LANG", "LC_ALL", "TERM", "TZ", "ONEX_A", "OBMON_B", "ADDED",
+                                 "SHELL", "TMPDIR", "TRACEPARENT", "OBMON_RUN_ID"}, run)
         self.assertNotIn("s3cret", run.stdout)
         values = dict(line.split("=", 1) for line in run.stdout.splitlines())
         self.assertEqual(run.result["trace_id"], "0123456789abcdef0123456789abcdef")

@@ -48,7 +48,6 @@
 #include <unistd.h>
 
 #define TEXT_MAX 4000
-#define ARGS_MAX 8192
 
 static char text[TEXT_MAX + 1]; /* what an operation has to say besides `ok` */
 static bool alone;              /* the operation has its process for itself */
@@ -994,6 +993,14 @@ static int op_chase(char **a) /* DIR FILE MILLISECONDS */
 	return refused ? 0 : -ENODATA;
 }
 
+/* Rename a file to and fro until killed. */
+static int op_shuffle(char **a) /* ONE OTHER */
+{
+	for (;;)
+		if (rename(a[0], a[1]) || rename(a[1], a[0]))
+			return -errno;
+}
+
 static void try_forever(const char *path)
 {
 	for (;;) {
@@ -1109,6 +1116,7 @@ static const struct op {
 	{ "setflags", 1, op_setflags },
 	{ "setproject", 1, op_setproject },
 	{ "setxattr", 2, op_setxattr },
+	{ "shuffle", 2, op_shuffle },
 	{ "sleep", 1, op_sleep },
 	{ "socket", 3, op_socket },
 	{ "spread", 2, op_spread },
