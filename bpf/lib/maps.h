@@ -111,9 +111,11 @@ struct {
 
 /* The last creation that a task was refused: see probe.h. */
 struct refused_creation {
-	__u64 dentry; /* as a number; 0: none */
-	__u64 opened; /* likewise, of the file being opened */
-	__u64 seq;    /* of the record */
+	__u64 dentry;                /* as a number; 0: none */
+	__u64 parent;                /* likewise */
+	__u64 hash;                  /* of its name: an address alone may come to be another dentry's */
+	__u64 seq;                   /* of the record */
+	__u64 opened, opened_parent; /* of the file being opened */
 };
 
 struct {

@@ -13,9 +13,10 @@ extern const void rename_lock __ksym;
 
 /* Components a callback takes: most paths end within the first, which saves a call for each. */
 #define WALK_STRIDE 8u
-/* What one try may take, and all tries together: renames elsewhere must not keep us here. */
+/* What one try may take, and all tries together: renames elsewhere must not keep us here for ever. But they may for
+ * about a millisecond, as a virtual processor can lose its turn in the middle of a rename. */
 #define WALK_STRIDES_TRY (OBMON_DEPTH_MAX / WALK_STRIDE)
-#define WALK_STRIDES_MAX (4u * WALK_STRIDES_TRY)
+#define WALK_STRIDES_MAX (64u * WALK_STRIDES_TRY)
 #define SELF_LENGTH 4u
 
 struct walk {

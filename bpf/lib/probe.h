@@ -35,7 +35,8 @@ static __always_inline bool probe_was_link(const struct refused_creation *probe)
 {
 	struct dentry *dentry = (struct dentry *)probe->dentry;
 
-	return (BPF_CORE_READ(dentry, d_inode, i_mode) & S_IFMT) == S_IFLNK;
+	return (BPF_CORE_READ(dentry, d_inode, i_mode) & S_IFMT) == S_IFLNK &&
+	       BPF_CORE_READ(dentry, d_name.hash) == probe->hash;
 }
 
 /* The current task was refused to create @dentry, as record number @seq tells. */
@@ -49,7 +50,19 @@ static __always_inline void probe_note(const struct subject *subject, struct den
 	if (probe->dentry && probe_was_link(probe))
 		probe_tell(subject, probe->seq);
 	*(volatile __u64 *)&probe->dentry = (__u64)dentry;
+	*(volatile __u64 *)&probe->parent = (__u64)dentry->d_parent;
+	probe->hash = dentry->d_name.hash;
 	probe->seq = seq;
+}
+
+/* Is @opened what was to be created? Numbers are compared by way of memory, see memo_owner(). */
+static __always_inline bool probe_is(struct refused_creation *probe, struct dentry *opened)
+{
+	*(volatile __u64 *)&probe->opened = (__u64)opened;
+	*(volatile __u64 *)&probe->opened_parent = (__u64)opened->d_parent;
+	return *(volatile __u64 *)&probe->opened == *(volatile __u64 *)&probe->dentry &&
+	       *(volatile __u64 *)&probe->opened_parent == *(volatile __u64 *)&probe->parent &&
+	       opened->d_name.hash == probe->hash;
 }
 
 /* The current task opens @file, and could have created it. */
@@ -62,8 +75,7 @@ static __always_inline void probe_settle(const struct subject *subject, struct f
 	probe = bpf_task_storage_get(&obmon_probes, bpf_get_current_task_btf(), 0, 0);
 	if (!probe || !probe->dentry)
 		return;
-	*(volatile __u64 *)&probe->opened = (__u64)file->f_path.dentry;
-	if (*(volatile __u64 *)&probe->opened == *(volatile __u64 *)&probe->dentry || probe_was_link(probe))
+	if (probe_is(probe, file->f_path.dentry) || probe_was_link(probe))
 		probe_tell(subject, probe->seq);
 	probe->dentry = 0;
 }
