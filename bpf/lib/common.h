@@ -12,7 +12,6 @@
 #include "obmon/abi/event.h"
 
 /* include/uapi/asm-generic/errno-base.h */
-#define EPERM 1
 #define EACCES 13
 #define EXDEV 18
 
@@ -32,7 +31,6 @@
 
 /* include/uapi/linux/stat.h */
 #define S_IFMT 0170000u
-#define S_IFSOCK 0140000u
 #define S_IFLNK 0120000u
 #define S_IFDIR 0040000u
 #define S_IFBLK 0060000u
