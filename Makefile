@@ -24,7 +24,7 @@ WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototy
 CFLAGS ?= -O2 -g
 ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) $(EXTRA_CFLAGS) -Iinclude -Iuserspace -I$(BUILD) \
 	-DOBMON_VERSION='"$(VERSION)"' -DOBMON_DATA_DIR='"$(DATADIR)"'
-LIBS := -lbpf -lelf -lz -lyaml -ljansson -lcrypto -lcap
+LIBS := -lbpf -lelf -lz -lyaml -ljansson -lldns -lcrypto -lcap
 BPF_CFLAGS := -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter \
 	-Ivmlinux -Iinclude -Ibpf
 
@@ -109,4 +109,4 @@ install: all
 clean:
 	rm -rf $(BUILD)
 
--include $(LIB_OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d)
+-include $(LIB_OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d) $(UNIT_TESTS:=.d)

@@ -34,7 +34,7 @@ int BPF_PROG(obmon_file_open, struct file *file)
 	return CGROUP_HOOK(OBMON_HOOK_FILE_OPEN, decide_open(&subject, file));
 }
 
-/* A socket belongs to the cgroup it was made in. */
+/* As sock_of_run(), of a socket that only its file leads to. */
 static __always_inline bool socket_made_in_run(struct inode *inode, const struct obmon_run *run)
 {
 	struct socket_alloc *alloc = (void *)inode - bpf_core_field_offset(struct socket_alloc, vfs_inode);
@@ -54,9 +54,7 @@ static __always_inline int decide_receive(const struct subject *subject, struct 
 
 	if (file->f_mode & FMODE_PATH)
 		return 0;
-	if (!(dentry->d_sb->s_flags & SB_NOUSER))
-		return judge(subject, dentry, file_need(file), 0);
-	if (magic == PIPEFS_MAGIC || magic == TMPFS_MAGIC)
+	if (!(dentry->d_sb->s_flags & SB_NOUSER) || magic == PIPEFS_MAGIC || magic == TMPFS_MAGIC)
 		return judge(subject, dentry, file_need(file), 0);
 	if (magic == SOCKFS_MAGIC && socket_made_in_run(inode, subject->run))
 		return 0;
@@ -84,12 +82,12 @@ int BPF_PROG(obmon_path_mkdir, const struct path *dir, struct dentry *dentry, um
 	return HOST_HOOK(OBMON_HOOK_PATH_MKDIR, ret, judge(&subject, dentry, NEED_WRITE, 0));
 }
 
-/* Also creat(2) and open(2) with O_CREAT. A device node would be a name for a disk. */
+/* Also creat(2), open(2) with O_CREAT, and bind(2). A device node would be a name for a disk. */
 static __always_inline int decide_mknod(const struct subject *subject, struct dentry *dentry, umode_t mode)
 {
 	if ((mode & S_IFMT) == S_IFBLK || (mode & S_IFMT) == S_IFCHR)
 		return judge_guard_dentry(subject, dentry, 0);
-	return judge(subject, dentry, NEED_WRITE, 0);
+	return judge(subject, dentry, (mode & S_IFMT) == S_IFSOCK ? NEED_LISTEN : NEED_WRITE, 0);
 }
 
 SEC("lsm/path_mknod")
@@ -156,7 +154,7 @@ static __always_inline int decide_two(const struct subject *subject, struct dent
 	struct operation op;
 
 	if (!operation_begin(&op, subject, 0))
-		return refuse_unrecorded(subject);
+		return refuse_unrecorded(subject, REPORTER_LSM);
 	op.scratch->missing = NEED_WRITE;
 	hold(&op, old, NAME_OBJECT, NEED_WRITE, TRUSTED);
 	if (!op.scratch->name[NAME_OBJECT].failure)

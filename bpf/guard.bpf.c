@@ -9,13 +9,6 @@
  *                ptrace_traceme        being traced by a task outside
  *                task_kill             signals to a task outside
  *
- * And, as long as the kernel side knows no network capabilities, so that nothing is left open (these are
- * refusals for want of a capability: audit mode lets them through):
- *
- *   host-wide    socket_create         every socket but those of AF_UNIX
- *                unix_stream_connect   a unix socket that was made outside the run
- *                unix_may_send         the same, for datagrams
- *
  * cgroupfs, bpffs, tracefs, debugfs and securityfs are refused where files are (lib/judge.h).
  */
 #include "lib/judge.h"
@@ -68,52 +61,4 @@ int BPF_PROG(obmon_task_kill, struct task_struct *task, struct kernel_siginfo *i
 	     const struct cred *cred, int ret)
 {
 	return HOST_HOOK(OBMON_HOOK_TASK_KILL, ret, decide_task(&subject, task));
-}
-
-/* Refuse what a network capability would be needed for. @detail: family << 32 | type << 16 | protocol. */
-static __noinline int judge_network(const struct subject *subject, __u64 detail)
-{
-	struct operation op;
-
-	if (!operation_begin(&op, subject, detail))
-		return refuse_unrecorded(subject);
-	op.scratch->nameless = 1;
-	op.scratch->outcome = OUTCOME_MISSING;
-	return operation_end(&op, NULL, NULL);
-}
-
-static __always_inline __u64 socket_kind(int family, int type, int protocol)
-{
-	return (__u64)family << 32 | (type & 0xffff) << 16 | (protocol & 0xffff);
-}
-
-SEC("lsm/socket_create")
-int BPF_PROG(obmon_socket_create, int family, int type, int protocol, int kern, int ret)
-{
-	if (kern || family == AF_UNIX)
-		return ret;
-	return HOST_HOOK(OBMON_HOOK_SOCKET_CREATE, ret, judge_network(&subject, socket_kind(family, type, protocol)));
-}
-
-/* A socket belongs to the cgroup it was made in (sock_cgroup_data, include/linux/cgroup-defs.h). */
-static __always_inline bool sock_of_run(struct sock *sk, const struct obmon_run *run)
-{
-	return sk && BPF_CORE_READ(sk, sk_cgrp_data.cgroup, kn, id) == run->cgroup_id;
-}
-
-static __always_inline int decide_peer(const struct subject *subject, struct sock *peer)
-{
-	return sock_of_run(peer, subject->run) ? 0 : judge_network(subject, socket_kind(AF_UNIX, 0, 0));
-}
-
-SEC("lsm/unix_stream_connect")
-int BPF_PROG(obmon_unix_stream_connect, struct sock *sock, struct sock *other, struct sock *newsk, int ret)
-{
-	return HOST_HOOK(OBMON_HOOK_UNIX_STREAM_CONNECT, ret, decide_peer(&subject, other));
-}
-
-SEC("lsm/unix_may_send")
-int BPF_PROG(obmon_unix_may_send, struct socket *sock, struct socket *other, int ret)
-{
-	return HOST_HOOK(OBMON_HOOK_UNIX_MAY_SEND, ret, decide_peer(&subject, other->sk));
 }

@@ -5,6 +5,7 @@
  */
 #include "file.bpf.c"
 #include "exec.bpf.c"
+#include "net.bpf.c"
 #include "guard.bpf.c"
 #include "identify.bpf.c"
 

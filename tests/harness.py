@@ -327,16 +327,17 @@ class Case:
 
     @answer: what the probe says ("ok" also stands for "ok TEXT"). @missing: the records, in order, each a list
     of (type, resource) pairs. What @missing asks for is what the second run, that is to be let through, gets.
-    @granted: what the probe says then; None if no grant is enough.
+    @granted: what the probe says then; None if no grant is enough. @hook and @address: what each record says too.
     """
 
-    def __init__(self, *op, answer=DENIED, missing=(), granted="ok", extra=(), hook=None):
+    def __init__(self, *op, answer=DENIED, missing=(), granted="ok", extra=(), hook=None, address=None):
         self.op = [str(word) for word in op]
         self.answer = answer
         self.missing = [record if isinstance(record, list) else [record] for record in missing]
         self.granted = granted
         self.extra = list(extra)
         self.hook = hook
+        self.address = address
 
     def __str__(self):
         return " ".join(word if len(word) < 200 else word[:200] + "..." for word in self.op)
@@ -391,11 +392,21 @@ def records_of(run, pid):
     return [record for record in run.records if pid in (record["process"]["pid"], record["process"]["ppid"])]
 
 
+def network_grant(type_, resource):
+    """The grant for what a record of NETWORK_CONNECT or NETWORK_LISTEN is about."""
+    kind, _, name = resource.partition(":")
+    if kind == "unix":
+        writable = name[0] in "/@" and name != "@" and "\\x00" not in name
+        return f"{type_}:unix:{name[0]}{glob_escape(name[1:])}" if writable else None
+    return None if kind == "socket" or resource.endswith(":0") and type_ == "NETWORK_CONNECT" else f"{type_}:{resource}"
+
+
 def enough(record):
     """The grants that the record should name: none for what has no path, or that nothing can grant."""
     if record["error"]["errno"] == "EXDEV":
         return grants(record)  # of a folder's move there is no such grant; files are tried in test_moves
-    return [f"{type_}:{glob_escape(resource)}" if resource.startswith("/") and type_.isupper() and "_" in type_ else None
+    return [network_grant(type_, resource) if type_.startswith("NETWORK_") else
+            f"{type_}:{glob_escape(resource)}" if resource.startswith("/") and type_.isupper() and "_" in type_ else None
             for type_, resource in wants(record)]
 
 
@@ -409,6 +420,8 @@ def problem_of(case, run, pid, answer):
     for record in records:
         if case.hook and record["hook"] != case.hook:
             return f"recorded at {record['hook']}, not {case.hook}"
+        if record["capability"].get("address") != case.address:
+            return f"recorded with the address {record['capability'].get('address')}, not {case.address}"
         if grants(record) != enough(record):
             return f"the record's grant is {grants(record)}, not {enough(record)}"
     return None

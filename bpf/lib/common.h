@@ -6,12 +6,14 @@
 #include "vmlinux.h"
 
 #include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
 #include "obmon/abi/event.h"
 
 /* include/uapi/asm-generic/errno-base.h */
+#define EPERM 1
 #define EACCES 13
 #define EXDEV 18
 
@@ -31,6 +33,7 @@
 
 /* include/uapi/linux/stat.h */
 #define S_IFMT 0170000u
+#define S_IFSOCK 0140000u
 #define S_IFLNK 0120000u
 #define S_IFDIR 0040000u
 #define S_IFBLK 0060000u
@@ -72,6 +75,30 @@
 /* include/linux/sched.h: a worker thread of io_uring */
 #define PF_IO_WORKER 0x10u
 
+/* include/linux/socket.h */
+#define AF_UNSPEC 0
 #define AF_UNIX 1
+#define AF_INET 2
+#define AF_INET6 10
+#define AF_NETLINK 16
+
+/* include/uapi/linux/netlink.h */
+#define NETLINK_ROUTE 0
+
+/* include/net/sock.h: the socket has been bound to a port of the caller's choice */
+#define SOCK_BINDPORT_LOCK 8
+
+/* include/uapi/linux/in6.h */
+#define IPV6_2292PKTOPTIONS 6
+#define IPV6_RTHDR 57
+
+/* include/uapi/linux/if_ether.h and include/net/ipv6.h */
+#define ETH_P_IPV6 0x86dd
+#define NEXTHDR_HOP 0
+#define NEXTHDR_ROUTING 43
+#define NEXTHDR_DEST 60
+
+#define INADDR_LOOPBACK 0x7f000001u
+#define DNS_PORT 53u
 
 #endif

@@ -14,6 +14,8 @@
 #define NEED_EXEC OBMON_RIGHT_BIT(OBMON_RIGHT_EXEC)
 #define NEED_LOAD OBMON_RIGHT_BIT(OBMON_RIGHT_LOAD)
 #define NEED_LIST OBMON_RIGHT_BIT(OBMON_RIGHT_LIST)
+#define NEED_CONNECT OBMON_RIGHT_BIT(OBMON_RIGHT_CONNECT)
+#define NEED_LISTEN OBMON_RIGHT_BIT(OBMON_RIGHT_LISTEN)
 
 /* Filesystems through which a run could free itself, or see what obmon does. Never grantable. */
 static __always_inline bool filesystem_is_ours(unsigned long magic)
@@ -91,6 +93,7 @@ static __always_inline bool operation_begin(struct operation *op, const struct s
 	scratch->failure = OBMON_FAIL_NONE;
 	scratch->nameless = 0;
 	scratch->directory = 0;
+	scratch->event.family = 0;
 	scratch->name[NAME_OBJECT].start = NAME_END;
 	scratch->name[NAME_OBJECT2].start = NAME_END;
 	return true;
@@ -208,26 +211,17 @@ static __always_inline void judge_nameless(struct operation *op, struct dentry *
 		name->start += 1; /* its label, without the slash */
 }
 
-static __always_inline void judge_named(struct operation *op, struct dentry *dentry, __u32 need, enum trust trust)
+/* The outcome of an operation that needs @need on the name that has been looked up. */
+static __always_inline void judge_rights(struct scratch *scratch, __u32 need)
 {
-	struct scratch *scratch = op->scratch;
 	struct name *name = &scratch->name[NAME_OBJECT];
-	__u32 missing;
+	__u32 missing = need & ~rights_implied(name->rights);
 
-	if (trust == TRUSTED && hold_at_once(op, dentry, need)) {
-		scratch->outcome = OUTCOME_ALLOWED;
-		return;
-	}
-	scratch->missing = need; /* what a record of a failure says was asked for */
-	hold(op, dentry, NAME_OBJECT, need, trust);
-	if (name->failure)
-		return;
 	if (name->rights & OBMON_RIGHT_NEVER) {
 		if (rights_quiet(name->rights, need))
 			scratch->outcome = OUTCOME_QUIET_GUARD;
 		return;
 	}
-	missing = need & ~rights_implied(name->rights);
 	scratch->missing = missing;
 	if (!missing)
 		scratch->outcome = OUTCOME_ALLOWED;
@@ -237,13 +231,27 @@ static __always_inline void judge_named(struct operation *op, struct dentry *den
 		scratch->outcome = OUTCOME_MISSING;
 }
 
+static __always_inline void judge_named(struct operation *op, struct dentry *dentry, __u32 need, enum trust trust)
+{
+	struct scratch *scratch = op->scratch;
+
+	if (trust == TRUSTED && hold_at_once(op, dentry, need)) {
+		scratch->outcome = OUTCOME_ALLOWED;
+		return;
+	}
+	scratch->missing = need; /* what a record of a failure says was asked for */
+	hold(op, dentry, NAME_OBJECT, need, trust);
+	if (!scratch->name[NAME_OBJECT].failure)
+		judge_rights(scratch, need);
+}
+
 static __noinline int judge_with(const struct subject *subject, struct dentry *dentry, __u32 need, __u64 detail,
 				 enum trust trust)
 {
 	struct operation op;
 
 	if (!operation_begin(&op, subject, detail))
-		return refuse_unrecorded(subject);
+		return refuse_unrecorded(subject, REPORTER_LSM);
 	if (dentry->d_sb->s_flags & SB_NOUSER)
 		judge_nameless(&op, dentry, need);
 	else
@@ -263,7 +271,7 @@ static __noinline int judge_guard(const struct subject *subject, __u64 detail)
 	struct operation op;
 
 	if (!operation_begin(&op, subject, detail))
-		return refuse_unrecorded(subject);
+		return refuse_unrecorded(subject, REPORTER_LSM);
 	op.scratch->nameless = 1;
 	return operation_end(&op, NULL, NULL);
 }
@@ -275,7 +283,7 @@ static __noinline int judge_guard_dentry(const struct subject *subject, struct d
 	struct operation op;
 
 	if (!operation_begin(&op, subject, detail))
-		return refuse_unrecorded(subject);
+		return refuse_unrecorded(subject, REPORTER_LSM);
 	name = &op.scratch->name[NAME_OBJECT];
 	name_read(dentry, name, op.subject.run);
 	op.scratch->nameless = !!name->failure;

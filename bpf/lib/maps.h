@@ -152,6 +152,30 @@ struct {
 	__array(values, struct ring);
 } obmon_rings SEC(".maps");
 
+/* What the run's resolver has answered. A run without a resolver has no such map. */
+struct addresses {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, OBMON_ADDRESSES_MAX);
+	__uint(key_size, sizeof(struct obmon_address));
+	__uint(value_size, sizeof(struct obmon_address_entry));
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, OBMON_RUNS_MAX);
+	__type(key, __u32);
+	__array(values, struct addresses);
+} obmon_addresses SEC(".maps");
+
+/* Who asks a run's resolver, by the socket's cookie. For records only: the oldest may be forgotten. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, OBMON_ASKERS_MAX);
+	__type(key, __u64);
+	__type(value, struct obmon_process);
+} obmon_askers SEC(".maps");
+
 /* The run's cgroup -> its slot, for the programs that are attached to a run's cgroup. The 64-bit key makes
  * all programs of one cgroup share one value (BPF_MAP_TYPE_CGROUP_STORAGE, Linux 5.9). */
 struct {

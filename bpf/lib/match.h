@@ -59,16 +59,25 @@ static __always_inline __u32 right_used(__u32 rights, __u32 right)
 {
 	if (rights & OBMON_RIGHT_BIT(right))
 		return right;
-	return right == OBMON_RIGHT_LIST ? OBMON_RIGHT_READ : OBMON_RIGHT_EXEC;
+	switch (right) {
+	case OBMON_RIGHT_LIST:
+		return OBMON_RIGHT_READ;
+	case OBMON_RIGHT_LISTEN:
+		return OBMON_RIGHT_WRITE;
+	default:
+		return OBMON_RIGHT_EXEC;
+	}
 }
 
-/* Reading a file lets a directory be listed, executing it lets it be mapped. */
+/* Reading a file lets a directory be listed, executing it lets it be mapped, writing it a socket be made there. */
 static __always_inline __u32 rights_implied(__u32 rights)
 {
 	if (rights & OBMON_RIGHT_BIT(OBMON_RIGHT_READ))
 		rights |= OBMON_RIGHT_BIT(OBMON_RIGHT_LIST);
 	if (rights & OBMON_RIGHT_BIT(OBMON_RIGHT_EXEC))
 		rights |= OBMON_RIGHT_BIT(OBMON_RIGHT_LOAD);
+	if (rights & OBMON_RIGHT_BIT(OBMON_RIGHT_WRITE))
+		rights |= OBMON_RIGHT_BIT(OBMON_RIGHT_LISTEN);
 	return rights;
 }
 
@@ -81,23 +90,33 @@ static __always_inline void match_count(struct obmon_dfa_accept *accept, __u32 n
 			count(&accept->hits[right_used(accept->rights, right) & 7]);
 }
 
+/* What @state of @page gives: the empty record for nothing, NULL if a page is missing. */
+static __always_inline struct obmon_dfa_accept *match_accept(struct obmon_run *run, void *pages,
+							     struct obmon_dfa_page *page, __u32 state)
+{
+	__u32 number = obmon_dfa_cell(page, state, OBMON_DFA_COL_ACCEPT, 0); /* record 0 gives nothing */
+	struct obmon_dfa_accept *accept = (void *)page_of(pages, run->accept_page + (number >> OBMON_DFA_ACCEPT_SHIFT));
+
+	if (!accept)
+		return NULL;
+	asm volatile("" : "+r"(number));
+	return accept + (number & OBMON_DFA_ACCEPT_MASK);
+}
+
 /* What the state that was reached gives. If that covers @need, the grants behind it are counted as used. */
 static __always_inline void match_result(struct name *name, struct obmon_run *run, void *pages, __u32 need)
 {
-	__u32 state = name->state, number;
+	__u32 state = name->state;
 	struct obmon_dfa_page *page = page_of(pages, state >> OBMON_DFA_PAGE_SHIFT);
 	struct obmon_dfa_accept *accept;
 
 	if (!page)
 		return;
 	name->residual = obmon_dfa_cell(page, state, OBMON_DFA_COL_RESIDUAL, 0);
-	number = obmon_dfa_cell(page, state, OBMON_DFA_COL_ACCEPT, 0); /* record 0 gives nothing */
-	accept = (void *)page_of(pages, run->accept_page + (number >> OBMON_DFA_ACCEPT_SHIFT));
+	accept = match_accept(run, pages, page, state);
 	if (!accept)
 		return;
 	name->failure = OBMON_FAIL_NONE;
-	asm volatile("" : "+r"(number));
-	accept += number & OBMON_DFA_ACCEPT_MASK;
 	name->rights = accept->rights;
 	if (!(need & ~rights_implied(accept->rights)))
 		match_count(accept, need);

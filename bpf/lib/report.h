@@ -7,6 +7,13 @@
 #include "name.h"
 #include "probe.h"
 
+/* What kind of program reports: not all may do the same. */
+enum reporter {
+	REPORTER_LSM,
+	REPORTER_SOCKET, /* a cgroup's program for socket addresses: no signal can be sent from there */
+	REPORTER_OTHER,  /* not in the time of the process that it is about, if that is known at all */
+};
+
 /* One operation under judgement, with the working memory it has claimed. */
 struct operation {
 	struct subject subject;
@@ -92,16 +99,16 @@ static __always_inline __u32 report_exe(struct scratch *scratch, struct task_str
 	return length;
 }
 
-static __always_inline void report_process(struct obmon_event *event, struct task_struct *task)
+static __always_inline void report_process(struct obmon_process *process, struct task_struct *task)
 {
 	__u64 ids = bpf_get_current_pid_tgid(), owner = bpf_get_current_uid_gid();
 
-	event->pid = ids >> 32;
-	event->tid = ids;
-	event->ppid = task->real_parent->tgid;
-	event->uid = owner;
-	event->gid = owner >> 32;
-	bpf_get_current_comm(event->comm, sizeof(event->comm));
+	process->pid = ids >> 32;
+	process->tid = ids;
+	process->ppid = task->real_parent->tgid;
+	process->uid = owner;
+	process->gid = owner >> 32;
+	bpf_get_current_comm(process->comm, sizeof(process->comm));
 }
 
 static __always_inline void report_object(struct obmon_event *event, struct dentry *object, struct dentry *object2)
@@ -126,12 +133,12 @@ static __always_inline void report_object(struct obmon_event *event, struct dent
  * record that finds no room leaves a hole which `dropped` explains.
  * @return whether it was sent.
  */
-static __always_inline bool report_send(struct operation *op, struct dentry *object, struct dentry *object2)
+static __always_inline bool report_send(struct operation *op, struct dentry *object, struct dentry *object2,
+					const enum reporter reporter)
 {
 	struct obmon_run *run = op->subject.run;
 	struct scratch *scratch = op->scratch;
 	struct obmon_event *event = &scratch->event;
-	struct task_struct *task = bpf_get_current_task_btf();
 	__u32 slot = op->subject.slot, length;
 	void *ring = bpf_map_lookup_elem(&obmon_rings, &slot);
 
@@ -146,11 +153,16 @@ static __always_inline bool report_send(struct operation *op, struct dentry *obj
 	event->directory = scratch->directory;
 	event->exe_dev = 0;
 	report_object(event, object, object2);
-	report_process(event, task);
 	event->name_length = report_name(scratch, NAME_OBJECT, 0);
 	event->name2_length = report_name(scratch, NAME_OBJECT2, event->name_length);
 	length = event->name_length + event->name2_length;
-	event->exe_length = report_exe(scratch, task, length);
+	event->exe_length = 0;
+	if (reporter != REPORTER_OTHER) { /* else the process is filled in already */
+		struct task_struct *task = bpf_get_current_task_btf();
+
+		report_process(&event->process, task);
+		event->exe_length = report_exe(scratch, task, length);
+	}
 	length += event->exe_length + sizeof(*event);
 	event->seq = __sync_fetch_and_add(&run->seq, 1) + 1;
 	if (object && op->subject.hook == OBMON_HOOK_PATH_MKNOD)
@@ -170,21 +182,22 @@ static __always_inline void failure_count(struct obmon_run *run, enum obmon_fail
 
 /*
  * Under --on-violation kill the first refusal is the process's last act; user space ends the rest. Not so for
- * path_mknod, whose refusal may turn out to be none (probe.h).
+ * path_mknod, whose refusal may turn out to be none (probe.h), nor where no signal can be sent: there user space
+ * does all of it.
  */
-static __always_inline void refuse_count(const struct subject *subject)
+static __always_inline void refuse_count(const struct subject *subject, const enum reporter reporter)
 {
 	struct obmon_run *run = subject->run;
 
 	count(&run->refused);
-	if (run->flags & OBMON_RUN_KILL && subject->hook != OBMON_HOOK_PATH_MKNOD)
+	if (reporter == REPORTER_LSM && run->flags & OBMON_RUN_KILL && subject->hook != OBMON_HOOK_PATH_MKNOD)
 		bpf_send_signal(9);
 }
 
 /* Refuse with no working memory to describe it in: the number it takes is accounted for as dropped. */
-static __always_inline int refuse_unrecorded(const struct subject *subject)
+static __always_inline int refuse_unrecorded(const struct subject *subject, const enum reporter reporter)
 {
-	refuse_count(subject);
+	refuse_count(subject, reporter);
 	failure_count(subject->run, OBMON_FAIL_NO_SCRATCH);
 	__sync_fetch_and_add(&subject->run->seq, 1);
 	count(&subject->run->dropped);
@@ -204,7 +217,8 @@ static __always_inline int conclude_quietly(struct obmon_run *run, __u32 outcome
  * Carry out an outcome that isn't OUTCOME_ALLOWED: the one place where operations are refused, recorded and
  * counted. @return what the hook returns.
  */
-static __noinline int conclude(struct operation *op, struct dentry *object, struct dentry *object2)
+static __always_inline int conclude_as(struct operation *op, struct dentry *object, struct dentry *object2,
+				       const enum reporter reporter)
 {
 	struct obmon_event *event = &op->scratch->event;
 	struct obmon_run *run = op->subject.run;
@@ -221,15 +235,20 @@ static __noinline int conclude(struct operation *op, struct dentry *object, stru
 	event->error = audited ? 0 : op->scratch->error;
 	if (outcome == OUTCOME_FAILURE)
 		failure_count(run, op->scratch->failure);
-	sent = report_send(op, object, object2);
+	sent = report_send(op, object, object2, reporter);
 	if (audited && sent) {
 		count(&run->audited);
 		return 0;
 	}
 	if (audited)
 		failure_count(run, OBMON_FAIL_NO_ROOM);
-	refuse_count(&op->subject);
+	refuse_count(&op->subject, reporter);
 	return op->scratch->error == -EXDEV ? -EXDEV : -EACCES;
+}
+
+static __noinline int conclude(struct operation *op, struct dentry *object, struct dentry *object2)
+{
+	return conclude_as(op, object, object2, REPORTER_LSM);
 }
 
 #endif

@@ -82,4 +82,10 @@ static __always_inline enum standing subject_of_task(struct subject *subject, __
 	return STANDING_FREE;
 }
 
+/* A socket belongs to the cgroup it was made in (sock_cgroup_data, include/linux/cgroup-defs.h). */
+static __always_inline bool sock_of_run(struct sock *sk, const struct obmon_run *run)
+{
+	return sk && sk->sk_cgrp_data.cgroup->kn->id == run->cgroup_id;
+}
+
 #endif

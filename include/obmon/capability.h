@@ -53,6 +53,7 @@ struct obmon_capability {
 	size_t n_conditions;
 	char *description; /**< or NULL */
 	bool quiet;        /**< not a grant: a refusal of this is expected and leaves no record */
+	bool by_object;    /**< granted on the very file, whatever its name, not on the name */
 	enum obmon_cap_source source;
 	char *file; /**< where it was written, or NULL for the command line */
 	unsigned line, column;

@@ -89,7 +89,7 @@ def writing(d):
         needs_write("mknod", d + "/fifo", stat.S_IFIFO, 0, 0, path=d + "/fifo"),
         needs_write("mknod", d + "/file", stat.S_IFREG, 0, 0, path=d + "/file"),
         guard("mknod", d + "/device", stat.S_IFCHR, 0, 0, resource=d + "/device"),
-        needs_write("bind_unix", d + "/socket", path=d + "/socket"),
+        deny("bind_unix", d + "/socket", type_="NETWORK_LISTEN", path=f"unix:{d}/socket"),
         needs_write("rmdir", d + "/empty", path=d + "/empty"),
         needs_write("rmdir", d + "/full", path=d + "/full", granted="ENOTEMPTY"),
         two_names("rename", victim, new, old=victim, new=new),

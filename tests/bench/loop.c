@@ -10,14 +10,17 @@
  *
  * Linked statically, so that it needs no more than itself wherever it is confined.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,13 +29,21 @@
 #define WARM_UP 2
 #define BATCHES_MAX 1000
 
-static const char usage[] = "usage: loop [-b BATCHES] [-n OPERATIONS] [-s STATUS] [-f] [-w] WHAT\n"
-			    "  open PATH        open PATH for reading and close it\n"
-			    "  refused PATH     open PATH, which must fail with EACCES\n"
-			    "  exec CMD [ARG].. fork, execve and wait; CMD must exit with STATUS (0)\n"
-			    "  wait             nothing\n"
-			    "-f times the first operations too, which are not warmed up.\n"
-			    "-w tells \"ready\" and waits for a line of standard input before and another after.\n";
+static const char usage[] =
+	"usage: loop [-b BATCHES] [-n OPERATIONS] [-s STATUS] [-f] [-w] WHAT\n"
+	"  open PATH        open PATH for reading and close it\n"
+	"  refused PATH     open PATH, which must fail with EACCES\n"
+	"  exec CMD [ARG].. fork, execve and wait; CMD must exit with STATUS (0)\n"
+	"  wait             nothing\n"
+	"These take the ADDRESS and PORT of a socket of this host:\n"
+	"  connect          connect(2) of one UDP socket\n"
+	"  dial             make a TCP socket, connect and close it\n"
+	"  sendto, send     a datagram by an unconnected, a connected socket\n"
+	"  connect-refused, dial-refused\n"
+	"                   connect(2) of one UDP socket, one TCP socket, which must fail with EACCES\n"
+	"dial, sendto and send listen at ADDRESS themselves, and take between batches what has come in.\n"
+	"-f times the first operations too, which are not warmed up.\n"
+	"-w tells \"ready\" and waits for a line of standard input before and another after.\n";
 
 static struct {
 	int batches, operations, status, warm_up;
@@ -86,10 +97,177 @@ static void op_exec(void)
 	}
 }
 
-static const struct {
+/* The destination, the socket that goes there, and the one that is there. */
+static struct sockaddr_storage there;
+static socklen_t there_size;
+static int sender, receiver;
+
+static void find_there(void)
+{
+	struct sockaddr_in *in = (struct sockaddr_in *)&there;
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&there;
+	uint16_t port = htons((uint16_t)atoi(options.argv[1]));
+
+	if (inet_pton(AF_INET, options.argv[0], &in->sin_addr) == 1) {
+		in->sin_family = AF_INET;
+		in->sin_port = port;
+		there_size = sizeof(*in);
+	} else if (inet_pton(AF_INET6, options.argv[0], &in6->sin6_addr) == 1) {
+		in6->sin6_family = AF_INET6;
+		in6->sin6_port = port;
+		there_size = sizeof(*in6);
+	} else {
+		errno = EINVAL;
+		die(options.argv[0]);
+	}
+}
+
+static int make_socket(int type)
+{
+	int fd = socket(there.ss_family, type, 0);
+
+	if (fd < 0)
+		die("socket");
+	return fd;
+}
+
+static int reach(int fd)
+{
+	return connect(fd, (const struct sockaddr *)&there, there_size);
+}
+
+static void prepare_udp(void)
+{
+	find_there();
+	sender = make_socket(SOCK_DGRAM);
+}
+
+static void prepare_tcp(void)
+{
+	find_there();
+	sender = make_socket(SOCK_STREAM);
+}
+
+static void receive(int type)
+{
+	const int on = 1;
+
+	find_there();
+	receiver = make_socket(type | SOCK_NONBLOCK);
+	if (setsockopt(receiver, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
+	    bind(receiver, (const struct sockaddr *)&there, there_size) ||
+	    (type == SOCK_STREAM && listen(receiver, options.operations)))
+		die("the socket to reach");
+}
+
+static void prepare_dial(void)
+{
+	receive(SOCK_STREAM);
+}
+
+static void prepare_sendto(void)
+{
+	receive(SOCK_DGRAM);
+	sender = make_socket(SOCK_DGRAM);
+}
+
+static void prepare_send(void)
+{
+	prepare_sendto();
+	if (reach(sender))
+		die("connect");
+}
+
+static void op_connect(void)
+{
+	if (reach(sender))
+		die("connect");
+}
+
+static void op_connect_refused(void)
+{
+	if (!reach(sender))
+		errno = 0;
+	if (errno != EACCES)
+		die("that should have been refused");
+}
+
+/* Closed by a reset, or else thousands of sockets would wait in TIME_WAIT, and make it harder to find a free port. */
+static void op_dial(void)
+{
+	const struct linger reset = { .l_onoff = 1 };
+	int fd = make_socket(SOCK_STREAM);
+
+	if (reach(fd) || setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)))
+		die("connect");
+	close(fd);
+}
+
+static const char datagram[64];
+
+static void op_sendto(void)
+{
+	const struct sockaddr *to = (const struct sockaddr *)&there;
+
+	if (sendto(sender, datagram, sizeof(datagram), 0, to, there_size) != sizeof(datagram))
+		die("sendto");
+}
+
+static void op_send(void)
+{
+	if (send(sender, datagram, sizeof(datagram), 0) != sizeof(datagram))
+		die("send");
+}
+
+/* What a batch has sent must all be here, so that each operation was a whole one, and is gone before the next. */
+static void all_came(int n)
+{
+	if (n == options.operations)
+		return;
+	fprintf(stderr, "loop: %d of %d have come\n", n, options.operations);
+	exit(1);
+}
+
+static void accept_all(void)
+{
+	int fd, n = 0;
+
+	while ((fd = accept(receiver, NULL, NULL)) >= 0) {
+		close(fd);
+		n++;
+	}
+	all_came(n);
+}
+
+static void receive_all(void)
+{
+	char taken[sizeof(datagram)];
+	int n = 0;
+
+	while (recv(receiver, taken, sizeof(taken), 0) == sizeof(taken))
+		n++;
+	all_came(n);
+}
+
+/* @prepare is called once, @settle after each batch; neither is timed. */
+static const struct operation {
 	const char *name;
+	int arguments;
 	void (*run)(void);
-} operations[] = { { "open", op_open }, { "refused", op_refused }, { "exec", op_exec }, { "wait", NULL } };
+	void (*prepare)(void);
+	void (*settle)(void);
+} operations[] = {
+	{ "open", 1, op_open, NULL, NULL },
+	{ "refused", 1, op_refused, NULL, NULL },
+	{ "exec", 1, op_exec, NULL, NULL },
+	{ "wait", 0, NULL, NULL, NULL },
+	{ "connect", 2, op_connect, prepare_udp, NULL },
+	{ "connect-refused", 2, op_connect_refused, prepare_udp, NULL },
+	{ "dial", 2, op_dial, prepare_dial, accept_all },
+	{ "dial-refused", 2, op_connect_refused, prepare_tcp, NULL },
+	{ "sendto", 2, op_sendto, prepare_sendto, receive_all },
+	{ "send", 2, op_send, prepare_send, receive_all },
+};
 
 static double now(void)
 {
@@ -130,15 +308,17 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static void measure(void (*run)(void))
+static void measure(const struct operation *operation)
 {
 	static double times[BATCHES_MAX];
 	int n = options.batches, i;
 	double sum = 0, work = 0;
 
 	for (i = -options.warm_up; i < n; i++) {
-		double before = worked(), time = batch(run);
+		double before = worked(), time = batch(operation->run);
 
+		if (operation->settle)
+			operation->settle();
 		if (i < 0)
 			continue;
 		times[i] = time;
@@ -160,6 +340,12 @@ static void await_line(void)
 	while (n == 1 && byte != '\n');
 }
 
+static void misused(void)
+{
+	fputs(usage, stderr);
+	exit(2);
+}
+
 static void parse(int argc, char **argv)
 {
 	int option;
@@ -176,37 +362,41 @@ static void parse(int argc, char **argv)
 		else if (option == 'w')
 			options.wait = true;
 		else
-			optind = argc;
+			misused();
 	}
-	if (optind < argc) {
-		options.what = argv[optind];
-		options.argv = argv + optind + 1;
-	}
-	if (!options.what || (strcmp(options.what, "wait") && !options.argv[0]) || options.operations < 1 ||
-	    options.batches < 1 || options.batches > BATCHES_MAX) {
-		fputs(usage, stderr);
-		exit(2);
-	}
+	if (optind >= argc || options.operations < 1 || options.batches < 1 || options.batches > BATCHES_MAX)
+		misused();
+	options.what = argv[optind];
+	options.argv = argv + optind + 1;
+}
+
+static const struct operation *find_operation(int arguments)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(operations) / sizeof(*operations); i++)
+		if (!strcmp(operations[i].name, options.what) && arguments >= operations[i].arguments)
+			return &operations[i];
+	misused();
+	return NULL;
 }
 
 int main(int argc, char **argv)
 {
-	size_t i;
+	const struct operation *operation;
 
 	parse(argc, argv);
+	operation = find_operation(argc - optind - 1);
+	if (operation->prepare)
+		operation->prepare();
 	if (options.wait) {
 		puts("ready");
 		fflush(stdout);
 		await_line();
 	}
-	for (i = 0; i < sizeof(operations) / sizeof(*operations); i++)
-		if (!strcmp(operations[i].name, options.what)) {
-			if (operations[i].run)
-				measure(operations[i].run);
-			if (options.wait)
-				await_line();
-			return 0;
-		}
-	fputs(usage, stderr);
-	return 2;
+	if (operation->run)
+		measure(operation);
+	if (options.wait)
+		await_line();
+	return 0;
 }

@@ -8,14 +8,18 @@
  *
  * For each OP a line: "PID ANSWER"; ANSWER is `ok`, `ok TEXT`, or the name of an errno.
  */
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <ifaddrs.h>
 #include <liburing.h>
 #include <linux/fs.h>
 #include <linux/openat2.h>
 #include <linux/sched.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -719,7 +723,7 @@ static int op_mmap_memfd_exec(char **a)
 
 /* Descriptors from outside: standard input is a socket on which the test sends them. */
 
-static int receive(void)
+static int receive(int from)
 {
 	char byte, control[CMSG_SPACE(sizeof(int))];
 	struct iovec vector = { &byte, 1 };
@@ -729,7 +733,7 @@ static int receive(void)
 	struct cmsghdr *header;
 	int fd;
 
-	if (recvmsg(0, &message, 0) < 0)
+	if (recvmsg(from, &message, 0) < 0)
 		return -1;
 	header = CMSG_FIRSTHDR(&message);
 	if (!header || header->cmsg_type != SCM_RIGHTS || header->cmsg_len < CMSG_LEN(sizeof(int))) {
@@ -743,19 +747,19 @@ static int receive(void)
 static int op_receive(char **a)
 {
 	(void)a;
-	return done(receive());
+	return done(receive(0));
 }
 
 static int op_receive_reopen(char **a) /* FLAGS */
 {
-	int fd = receive();
+	int fd = receive(0);
 
 	return fd < 0 ? -errno : done(open(own_path(fd), number(a[0])));
 }
 
 static int op_receive_below(char **a) /* NAME FLAGS */
 {
-	int fd = receive();
+	int fd = receive(0);
 
 	return fd < 0 ? -errno : done(openat(fd, a[0], number(a[1])));
 }
@@ -1047,11 +1051,800 @@ static int op_spread(char **a) /* PATH exit|stay */
 	return 0;
 }
 
-static const struct op {
+/*
+ * Sockets: `sock KIND [STEP [ARG]...]...` makes one, then takes the steps in turn until one fails.
+ *
+ * KIND   tcp, udp (of IPv6 if a later word has a bracket), tcp6, udp6, stream, dgram, seqpacket (unix sockets),
+ *        stdin (descriptor 0), received (comes over the socket that is descriptor 0)
+ * WHERE  1.2.3.4:80, [2001:db8::1%3]:80, host.example:80, dns (the resolver that /etc/resolv.conf names),
+ *        unspec (AF_UNSPEC; unspec:80 with that port, unspec/1.2.3.4:80 with an address), unix:/path, unix:@abstract, unix: (autobind);
+ *        \xNN is a byte of a unix socket's name, %d in it the descriptor of `opath`. A `#N` at its end says
+ *        that the kernel is told a length of N bytes, `^N` of an IPv6 address gives its flow label.
+ */
+struct where {
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+		struct sockaddr_un un;
+	};
+	socklen_t length;
+};
+
+struct sock {
+	int fd, family, type;
+	int opath;     /* what `opath` has opened */
+	bool async;    /* io_uring's workers do it */
+	bool forgiven; /* the next step may fail */
+};
+
+/* @return how many bytes @hex stands for. */
+static size_t unhex(const char *hex, unsigned char *bytes, size_t size)
+{
+	size_t n = 0;
+	unsigned byte;
+
+	while (n < size && sscanf(hex + 2 * n, "%2x", &byte) == 1)
+		bytes[n++] = (unsigned char)byte;
+	return n;
+}
+
+static int unix_where(struct where *w, const char *name, const struct sock *s)
+{
+	size_t n = 0;
+	unsigned byte;
+
+	w->un.sun_family = AF_UNIX;
+	for (; *name && n < sizeof(w->un.sun_path); n++) {
+		if (!strncmp(name, "%d", 2)) {
+			n += (size_t)snprintf(w->un.sun_path + n, sizeof(w->un.sun_path) - n, "%d", s->opath) - 1;
+			name += 2;
+		} else if (!strncmp(name, "\\x", 2) && sscanf(name + 2, "%2x", &byte) == 1) {
+			w->un.sun_path[n] = (char)byte;
+			name += 4;
+		} else {
+			w->un.sun_path[n] = *name == '@' && n == 0 ? '\0' : *name;
+			name++;
+		}
+	}
+	w->length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n +
+				(n && n < sizeof(w->un.sun_path) && w->un.sun_path[0]));
+	return 0;
+}
+
+/* As a resolver does: the last word of the first line that names one. */
+static int dns_where(struct where *w)
+{
+	FILE *file = fopen("/etc/resolv.conf", "r");
+	char line[512], name[256];
+	int found = 0;
+
+	if (!file)
+		return -errno;
+	while (found != 1 && fgets(line, sizeof(line), file))
+		found = sscanf(line, "nameserver %255s", name);
+	fclose(file);
+	w->v4.sin_family = AF_INET;
+	w->v4.sin_port = htons(53);
+	w->length = sizeof(w->v4);
+	return found == 1 && inet_pton(AF_INET, name, &w->v4.sin_addr) == 1 ? 0 : -EDESTADDRREQ;
+}
+
+static int error_of_lookup(int error)
+{
+	return error == EAI_NONAME ? -ENOENT :
+	       error == EAI_NODATA ? -ENODATA :
+	       error == EAI_AGAIN  ? -EAGAIN :
+	       error == EAI_SYSTEM ? -errno :
+				     -EIO;
+}
+
+static int host_where(struct where *w, char *host, const char *port, int family)
+{
+	struct addrinfo hints = { .ai_family = family, .ai_socktype = SOCK_STREAM }, *list;
+	int error;
+
+	host[strcspn(host, "]")] = '\0';
+	error = getaddrinfo(host + (*host == '['), port, &hints, &list);
+	if (error)
+		return error_of_lookup(error);
+	memcpy(&w->any, list->ai_addr, list->ai_addrlen);
+	w->length = list->ai_addrlen;
+	freeaddrinfo(list);
+	return 0;
+}
+
+static int parse_where(struct where *w, const char *word, const struct sock *s)
+{
+	char *copy = strdup(word), *length = strrchr(copy, '#'), *label = strrchr(copy, '^'), *port;
+	int error = 0;
+
+	memset(w, 0, sizeof(*w));
+	if (length)
+		*length++ = '\0';
+	if (label)
+		*label++ = '\0';
+	port = strrchr(copy, ':');
+	if (port)
+		*port++ = '\0';
+	if (!strncmp(copy, "unix", 4)) {
+		if (port)
+			port[-1] = ':';
+		error = unix_where(w, copy + 5, s);
+	} else if (!strcmp(copy, "dns")) {
+		error = dns_where(w);
+	} else if (!strncmp(copy, "unspec", 6)) {
+		w->v4.sin_port = htons((uint16_t)(port ? number(port) : 0));
+		inet_pton(AF_INET, copy + 6 + (copy[6] == '/'), &w->v4.sin_addr);
+		w->length = sizeof(w->v4);
+	} else {
+		int family = *copy == '[' ? AF_INET6 : AF_INET;
+
+		error = port ? host_where(w, copy, port, family) : -EINVAL;
+	}
+	if (length)
+		w->length = (socklen_t)number(length);
+	if (label)
+		w->v6.sin6_flowinfo = htonl((uint32_t)number(label));
+	free(copy);
+	return error;
+}
+
+static int say_where(int (*get)(int, struct sockaddr *, socklen_t *), int fd)
+{
+	struct where w = { .length = sizeof(w.un) };
+	char host[INET6_ADDRSTRLEN] = "";
+	uint16_t port;
+
+	if (get(fd, &w.any, &w.length))
+		return -errno;
+	if (w.any.sa_family == AF_UNIX) {
+		snprintf(text, sizeof(text), "unix:%s%.*s", w.un.sun_path[0] ? "" : "@",
+			 (int)(w.length - offsetof(struct sockaddr_un, sun_path)), w.un.sun_path + !w.un.sun_path[0]);
+		return 0;
+	}
+	port = ntohs(w.any.sa_family == AF_INET ? w.v4.sin_port : w.v6.sin6_port);
+	inet_ntop(w.any.sa_family, w.any.sa_family == AF_INET ? (void *)&w.v4.sin_addr : (void *)&w.v6.sin6_addr, host,
+		  sizeof(host));
+	snprintf(text, sizeof(text), w.any.sa_family == AF_INET ? "%s:%u" : "[%s]:%u", host, port);
+	return 0;
+}
+
+/* A connection that is being made: what becomes of it. */
+static int outcome(int fd)
+{
+	struct pollfd wait = { .fd = fd, .events = POLLOUT };
+	int error = 0;
+	socklen_t size = sizeof(error);
+
+	if (poll(&wait, 1, 8000) != 1)
+		return -ETIMEDOUT;
+	fcntl(fd, F_SETFL, 0);
+	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) ? -errno : -error;
+}
+
+static int step_bind(struct sock *s, char **a)
+{
+	struct where w;
+	int error = parse_where(&w, a[0], s);
+
+	return error ? error : answer(bind(s->fd, &w.any, w.length));
+}
+
+static int step_listen(struct sock *s, char **a)
+{
+	(void)a;
+	return answer(listen(s->fd, 5));
+}
+
+static int step_accept(struct sock *s, char **a)
+{
+	int fd = accept(s->fd, NULL, NULL);
+
+	(void)a;
+	if (fd < 0)
+		return -errno;
+	if (s->fd)
+		close(s->fd);
+	s->fd = fd;
+	return say_where(getpeername, fd);
+}
+
+static int step_connect(struct sock *s, char **a)
+{
+	struct where w;
+	int error = parse_where(&w, a[0], s);
+
+	if (!error)
+		error = answer(connect(s->fd, &w.any, w.length));
+	return error == -EINPROGRESS ? outcome(s->fd) : error;
+}
+
+static int step_nonblock(struct sock *s, char **a)
+{
+	(void)a;
+	return answer(fcntl(s->fd, F_SETFL, O_NONBLOCK));
+}
+
+static int step_send(struct sock *s, char **a)
+{
+	(void)a;
+	return answer(send(s->fd, "x", 1, MSG_NOSIGNAL));
+}
+
+static int send_with(struct sock *s, const char *word, int flags)
+{
+	struct where w;
+	int error = parse_where(&w, word, s);
+
+	if (!error)
+		error = answer(sendto(s->fd, "x", 1, flags | MSG_NOSIGNAL, &w.any, w.length));
+	return error == -EINPROGRESS ? outcome(s->fd) : error;
+}
+
+static int step_sendto(struct sock *s, char **a)
+{
+	return send_with(s, a[0], 0);
+}
+
+static int step_more(struct sock *s, char **a)
+{
+	return send_with(s, a[0], MSG_MORE);
+}
+
+static int step_fastopen(struct sock *s, char **a)
+{
+	return send_with(s, a[0], MSG_FASTOPEN);
+}
+
+static struct iovec one_byte = { "x", 1 };
+
+static struct msghdr message_to(struct where *w)
+{
+	return (struct msghdr){ .msg_name = &w->any, .msg_namelen = w->length, .msg_iov = &one_byte, .msg_iovlen = 1 };
+}
+
+static int step_sendmsg(struct sock *s, char **a)
+{
+	struct where w;
+	int error = parse_where(&w, a[0], s);
+	struct msghdr message = message_to(&w);
+
+	return error ? error : answer(sendmsg(s->fd, &message, 0));
+}
+
+static int step_sendmmsg(struct sock *s, char **a) /* WHERE WHERE: says how many were sent */
+{
+	struct where w[2];
+	struct mmsghdr messages[2];
+	int i, error, sent;
+
+	for (i = 0; i < 2; i++) {
+		error = parse_where(&w[i], a[i], s);
+		if (error)
+			return error;
+		messages[i] = (struct mmsghdr){ .msg_hdr = message_to(&w[i]) };
+	}
+	sent = sendmmsg(s->fd, messages, 2, 0);
+	if (sent >= 0)
+		snprintf(text, sizeof(text), "%d", sent);
+	return answer(sent);
+}
+
+static int step_control(struct sock *s, char **a) /* LEVEL TYPE HEX WHERE: sendmsg with a control message */
+{
+	_Alignas(struct cmsghdr) unsigned char control[512] = { 0 };
+	struct cmsghdr *header = (struct cmsghdr *)control;
+	struct where w;
+	int error = parse_where(&w, a[3], s);
+	struct msghdr message = message_to(&w);
+	size_t n = unhex(a[2], CMSG_DATA(header), sizeof(control) - sizeof(*header));
+
+	header->cmsg_level = number(a[0]);
+	header->cmsg_type = number(a[1]);
+	header->cmsg_len = CMSG_LEN(n);
+	message.msg_control = control;
+	message.msg_controllen = CMSG_SPACE(n);
+	return error ? error : answer(sendmsg(s->fd, &message, 0));
+}
+
+static int step_option(struct sock *s, char **a) /* LEVEL NAME HEX */
+{
+	unsigned char value[512];
+	size_t n = unhex(a[2], value, sizeof(value));
+
+	return answer(setsockopt(s->fd, number(a[0]), number(a[1]), value, (socklen_t)n));
+}
+
+static int step_echo(struct sock *s, char **a) /* TEXT: says what comes back */
+{
+	ssize_t n = send(s->fd, a[0], strlen(a[0]), MSG_NOSIGNAL);
+
+	if (n >= 0)
+		n = recv(s->fd, text, TEXT_MAX, 0);
+	text[n > 0 ? n : 0] = '\0';
+	return answer(n);
+}
+
+static int step_reply(struct sock *s, char **a) /* waits for a datagram, and answers who sent it */
+{
+	struct where w = { .length = sizeof(w.un) };
+	ssize_t n = recvfrom(s->fd, text, TEXT_MAX, 0, &w.any, &w.length);
+
+	(void)a;
+	return n < 0 ? -errno : answer(sendto(s->fd, text, (size_t)n, 0, &w.any, w.length));
+}
+
+static int step_put(struct sock *s, char **a) /* HEX */
+{
+	static unsigned char bytes[65536];
+	size_t n = unhex(a[0], bytes, sizeof(bytes));
+
+	return answer(send(s->fd, bytes, n, MSG_NOSIGNAL));
+}
+
+static int step_get(struct sock *s, char **a) /* says in hex what comes */
+{
+	unsigned char bytes[TEXT_MAX / 2];
+	ssize_t n = recv(s->fd, bytes, sizeof(bytes), 0), i;
+
+	(void)a;
+	for (i = 0; i < n; i++)
+		sprintf(text + 2 * i, "%02x", bytes[i]);
+	return answer(n);
+}
+
+static int step_peer(struct sock *s, char **a)
+{
+	(void)a;
+	return say_where(getpeername, s->fd);
+}
+
+static int step_name(struct sock *s, char **a)
+{
+	(void)a;
+	return say_where(getsockname, s->fd);
+}
+
+/* A second socket of the run connects to this one, or sends to it. */
+static int step_self(struct sock *s, char **a)
+{
+	struct where w = { .length = sizeof(w.un) };
+	int fd, error;
+
+	(void)a;
+	if (getsockname(s->fd, &w.any, &w.length))
+		return -errno;
+	fd = socket(s->family, s->type, 0);
+	error = answer(s->type == SOCK_DGRAM ? sendto(fd, "x", 1, 0, &w.any, w.length) : connect(fd, &w.any, w.length));
+	close(fd);
+	return error;
+}
+
+static int step_opath(struct sock *s, char **a)
+{
+	s->opath = open(a[0], O_PATH);
+	return answer(s->opath);
+}
+
+static int step_async(struct sock *s, char **a)
+{
+	(void)a;
+	s->async = true;
+	return 0;
+}
+
+static int step_try(struct sock *s, char **a)
+{
+	(void)a;
+	s->forgiven = true;
+	return 0;
+}
+
+static int step_shutdown(struct sock *s, char **a)
+{
+	(void)a;
+	return answer(shutdown(s->fd, SHUT_RDWR));
+}
+
+static int step_sleep(struct sock *s, char **a)
+{
+	(void)s;
+	return answer(poll(NULL, 0, number(a[0])));
+}
+
+static int send_fd(int to, int fd)
+{
+	char control[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct msghdr message = {
+		.msg_iov = &one_byte, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
+	};
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	header->cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(header), &fd, sizeof(fd));
+	return answer(sendmsg(to, &message, 0));
+}
+
+/* The socket comes over another one, as from a fellow process. */
+static int step_pass(struct sock *s, char **a)
+{
+	int ends[2], error, passed;
+
+	(void)a;
+	if (socketpair(AF_UNIX, SOCK_DGRAM, 0, ends))
+		return -errno;
+	error = send_fd(ends[0], s->fd);
+	passed = error ? -1 : receive(ends[1]);
+	if (!error && passed < 0)
+		error = -errno;
+	close(ends[0]);
+	close(ends[1]);
+	if (error)
+		return error;
+	close(s->fd);
+	s->fd = passed;
+	return 0;
+}
+
+static int submit(struct sock *s, struct io_uring *ring, struct io_uring_sqe *sqe)
+{
+	int result;
+
+	if (s->async)
+		sqe->flags |= IOSQE_ASYNC;
+	result = ring_wait(ring);
+	io_uring_queue_exit(ring);
+	return result == -EINPROGRESS ? outcome(s->fd) : result < 0 ? result : 0;
+}
+
+static int step_uring_connect(struct sock *s, char **a)
+{
+	struct io_uring ring;
+	struct io_uring_sqe *sqe;
+	struct where w;
+	int error = parse_where(&w, a[0], s);
+
+	if (!error)
+		error = io_uring_queue_init(4, &ring, 0);
+	if (error)
+		return error;
+	sqe = io_uring_get_sqe(&ring);
+	io_uring_prep_connect(sqe, s->fd, &w.any, w.length);
+	return submit(s, &ring, sqe);
+}
+
+static int step_uring_sendmsg(struct sock *s, char **a) /* FLAGS WHERE */
+{
+	struct io_uring ring;
+	struct io_uring_sqe *sqe;
+	struct where w;
+	int error = parse_where(&w, a[1], s);
+	struct msghdr message = message_to(&w);
+
+	if (!error)
+		error = io_uring_queue_init(4, &ring, 0);
+	if (error)
+		return error;
+	sqe = io_uring_get_sqe(&ring);
+	io_uring_prep_sendmsg(sqe, s->fd, &message, (unsigned)number(a[0]));
+	return submit(s, &ring, sqe);
+}
+
+static int step_uring_send_zc(struct sock *s, char **a)
+{
+	struct io_uring ring;
+	struct io_uring_sqe *sqe;
+	struct where w;
+	int error = parse_where(&w, a[0], s);
+
+	if (!error)
+		error = io_uring_queue_init(4, &ring, 0);
+	if (error)
+		return error;
+	sqe = io_uring_get_sqe(&ring);
+	io_uring_prep_send_zc(sqe, s->fd, "x", 1, 0, 0);
+	io_uring_prep_send_set_addr(sqe, &w.any, (uint16_t)w.length);
+	return submit(s, &ring, sqe);
+}
+
+#define URING_BIND 56 /* IORING_OP_BIND and IORING_OP_LISTEN, from Linux 6.11 on */
+#define URING_LISTEN 57
+
+static int step_uring_bind(struct sock *s, char **a)
+{
+	struct io_uring ring;
+	struct io_uring_sqe *sqe;
+	struct where w;
+	int error = parse_where(&w, a[0], s);
+
+	if (!error)
+		error = io_uring_queue_init(4, &ring, 0);
+	if (error)
+		return error;
+	sqe = io_uring_get_sqe(&ring);
+	io_uring_prep_rw(URING_BIND, sqe, s->fd, &w.any, 0, w.length);
+	return submit(s, &ring, sqe);
+}
+
+static int step_uring_listen(struct sock *s, char **a)
+{
+	struct io_uring ring;
+	struct io_uring_sqe *sqe;
+	int error = io_uring_queue_init(4, &ring, 0);
+
+	(void)a;
+	if (error)
+		return error;
+	sqe = io_uring_get_sqe(&ring);
+	io_uring_prep_rw(URING_LISTEN, sqe, s->fd, NULL, 5, 0);
+	return submit(s, &ring, sqe);
+}
+
+static const struct step {
 	const char *name;
 	int args;
+	int (*run)(struct sock *s, char **args);
+} steps[] = {
+	{ "accept", 0, step_accept },
+	{ "async", 0, step_async },
+	{ "bind", 1, step_bind },
+	{ "connect", 1, step_connect },
+	{ "control", 4, step_control },
+	{ "echo", 1, step_echo },
+	{ "fastopen", 1, step_fastopen },
+	{ "get", 0, step_get },
+	{ "listen", 0, step_listen },
+	{ "more", 1, step_more },
+	{ "name", 0, step_name },
+	{ "nonblock", 0, step_nonblock },
+	{ "opath", 1, step_opath },
+	{ "option", 3, step_option },
+	{ "pass", 0, step_pass },
+	{ "peer", 0, step_peer },
+	{ "put", 1, step_put },
+	{ "reply", 0, step_reply },
+	{ "self", 0, step_self },
+	{ "send", 0, step_send },
+	{ "sendmmsg", 2, step_sendmmsg },
+	{ "sendmsg", 1, step_sendmsg },
+	{ "sendto", 1, step_sendto },
+	{ "shutdown", 0, step_shutdown },
+	{ "sleep", 1, step_sleep },
+	{ "try", 0, step_try },
+	{ "uring_bind", 1, step_uring_bind },
+	{ "uring_connect", 1, step_uring_connect },
+	{ "uring_listen", 0, step_uring_listen },
+	{ "uring_send_zc", 1, step_uring_send_zc },
+	{ "uring_sendmsg", 2, step_uring_sendmsg },
+};
+
+static const struct step *find_step(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
+		if (!strcmp(steps[i].name, name))
+			return &steps[i];
+	return NULL;
+}
+
+static bool any_bracket(char **words)
+{
+	for (; *words; words++)
+		if (**words == '[')
+			return true;
+	return false;
+}
+
+static int open_sock(struct sock *s, char **words)
+{
+	static const struct timeval patience = { .tv_sec = 8 };
+	const char *kind = words[0];
+
+	if (!strcmp(kind, "stdin"))
+		return s->fd = 0;
+	if (!strcmp(kind, "received"))
+		return answer(s->fd = receive(0));
+	s->family = AF_UNIX;
+	s->type = !strcmp(kind, "stream") ? SOCK_STREAM : !strcmp(kind, "seqpacket") ? SOCK_SEQPACKET : SOCK_DGRAM;
+	if (!strncmp(kind, "tcp", 3) || !strncmp(kind, "udp", 3)) {
+		s->family = kind[3] || any_bracket(words) ? AF_INET6 : AF_INET;
+		s->type = *kind == 't' ? SOCK_STREAM : SOCK_DGRAM;
+	}
+	s->fd = socket(s->family, s->type, 0);
+	if (s->fd < 0)
+		return -errno;
+	setsockopt(s->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	setsockopt(s->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	return 0;
+}
+
+static int op_sock(char **a) /* KIND [STEP [ARG]...]... */
+{
+	struct sock s = { .fd = -1, .opath = -1 };
+	int error = open_sock(&s, a);
+	const struct step *step;
+
+	for (a++; !error && *a; a += 1 + step->args) {
+		bool forgiven = s.forgiven;
+
+		step = find_step(*a);
+		if (!step) {
+			fprintf(stderr, "act: no step %s\n", *a);
+			return -EINVAL;
+		}
+		*text = '\0';
+		s.forgiven = false;
+		error = step->run(&s, a + 1);
+		if (forgiven)
+			error = 0;
+	}
+	if (s.fd > 0)
+		close(s.fd);
+	if (s.opath >= 0)
+		close(s.opath);
+	return error;
+}
+
+static int op_ns_sock(char **a) /* the same in a user and network namespace of its own */
+{
+	return unshare(CLONE_NEWUSER | CLONE_NEWNET) ? -errno : op_sock(a);
+}
+
+static int op_ns_socket(char **a) /* FAMILY TYPE PROTOCOL */
+{
+	return unshare(CLONE_NEWUSER | CLONE_NEWNET) ? -errno : op_socket(a);
+}
+
+static int op_uring_socket(char **a) /* FAMILY TYPE PROTOCOL */
+{
+	struct io_uring ring;
+	int fd, error = io_uring_queue_init(4, &ring, 0);
+
+	if (error)
+		return error;
+	io_uring_prep_socket(io_uring_get_sqe(&ring), number(a[0]), number(a[1]), number(a[2]), 0);
+	fd = ring_wait(&ring);
+	io_uring_queue_exit(&ring);
+	return fd < 0 ? fd : done(fd);
+}
+
+static int op_ifaddrs(char **a) /* says how many addresses there are */
+{
+	struct ifaddrs *list, *one;
+	int n = 0;
+
+	(void)a;
+	if (getifaddrs(&list))
+		return -errno;
+	for (one = list; one; one = one->ifa_next)
+		n += one->ifa_addr && (one->ifa_addr->sa_family == AF_INET || one->ifa_addr->sa_family == AF_INET6);
+	freeifaddrs(list);
+	snprintf(text, sizeof(text), "%d", n);
+	return 0;
+}
+
+static int op_lookup(char **a) /* NAME: says its addresses */
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *list, *one;
+	int error = getaddrinfo(a[0], NULL, &hints, &list);
+	size_t used = 0;
+
+	if (error)
+		return error_of_lookup(error);
+	for (one = list; one && used < sizeof(text) - 64; one = one->ai_next) {
+		char host[64];
+
+		getnameinfo(one->ai_addr, one->ai_addrlen, host, sizeof(host), NULL, 0, NI_NUMERICHOST);
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", used ? " " : "", host);
+	}
+	freeaddrinfo(list);
+	return 0;
+}
+
+struct askers {
+	unsigned char query[512];
+	size_t length;
+	struct where resolver;
+	long rounds, answered, not ;
+};
+
+static bool ask(const struct askers *askers, int fd, uint16_t id)
+{
+	struct pollfd wait = { .fd = fd, .events = POLLIN };
+	unsigned char message[65536];
+
+	memcpy(message, askers->query, askers->length);
+	memcpy(message, &id, sizeof(id));
+	if (send(fd, message, askers->length, 0) < 0 || poll(&wait, 1, 8000) != 1)
+		return false;
+	return recv(fd, message, sizeof(message), 0) > 12 && !memcmp(message, &id, sizeof(id)) && !(message[3] & 15);
+}
+
+static void *asker(void *data)
+{
+	struct askers *askers = data;
+	long i;
+
+	for (i = 0; i < askers->rounds; i++) {
+		int fd = socket(AF_INET, SOCK_DGRAM, 0);
+		bool answered = !connect(fd, &askers->resolver.any, askers->resolver.length) &&
+				ask(askers, fd, (uint16_t)(i * 7 + fd));
+
+		__atomic_add_fetch(answered ? &askers->answered : &askers->not, 1, __ATOMIC_RELAXED);
+		close(fd);
+	}
+	return NULL;
+}
+
+static int op_askers(char **a) /* QUERY ROUNDS THREADS: the resolver is asked by many at once */
+{
+	struct askers askers = { .rounds = number(a[1]) };
+	int threads = number(a[2]), error = dns_where(&askers.resolver), i;
+	pthread_t ids[64];
+
+	askers.length = unhex(a[0], askers.query, sizeof(askers.query));
+	if (error)
+		return error;
+	for (i = 0; i < threads && i < 64; i++)
+		if (pthread_create(&ids[i], NULL, asker, &askers))
+			return -EAGAIN;
+	while (i--)
+		pthread_join(ids[i], NULL);
+	snprintf(text, sizeof(text), "%ld answered, %ld not", askers.answered, askers.not );
+	return 0;
+}
+
+struct senders {
+	struct where granted, refused;
+	long rounds, right, wrong;
+};
+
+static void *sender(void *data)
+{
+	struct senders *senders = data;
+	long i;
+
+	for (i = 0; i < senders->rounds; i++) {
+		int fd = socket(AF_INET, SOCK_DGRAM, 0);
+		bool right = sendto(fd, "x", 1, 0, &senders->granted.any, senders->granted.length) == 1;
+
+		right = right && sendto(fd, "x", 1, 0, &senders->refused.any, senders->refused.length) < 0 &&
+			errno == EACCES;
+		__atomic_add_fetch(right ? &senders->right : &senders->wrong, 1, __ATOMIC_RELAXED);
+		close(fd);
+	}
+	return NULL;
+}
+
+static int op_senders(char **a) /* GRANTED REFUSED ROUNDS THREADS: datagrams to both by many at once */
+{
+	struct senders senders = { .rounds = number(a[2]) };
+	int threads = number(a[3]), error = parse_where(&senders.granted, a[0], NULL), i;
+	pthread_t ids[64];
+
+	if (!error)
+		error = parse_where(&senders.refused, a[1], NULL);
+	if (error)
+		return error;
+	for (i = 0; i < threads && i < 64; i++)
+		if (pthread_create(&ids[i], NULL, sender, &senders))
+			return -EAGAIN;
+	while (i--)
+		pthread_join(ids[i], NULL);
+	snprintf(text, sizeof(text), "%ld right, %ld wrong", senders.right, senders.wrong);
+	return 0;
+}
+
+static const struct op {
+	const char *name;
+	int args; /* -1: any number, but at least one */
 	int (*run)(char **args);
 } ops[] = {
+	{ "askers", 3, op_askers },
 	{ "bind_unix", 1, op_bind_unix },
 	{ "chase", 3, op_chase },
 	{ "chmod", 2, op_chmod },
@@ -1078,11 +1871,13 @@ static const struct op {
 	{ "futimens", 1, op_futimens },
 	{ "groups", 0, op_groups },
 	{ "handle", 2, op_handle },
+	{ "ifaddrs", 0, op_ifaddrs },
 	{ "kill", 2, op_kill },
 	{ "lchown", 1, op_lchown },
 	{ "link", 2, op_link },
 	{ "link_read", 2, op_link_read },
 	{ "list", 1, op_list },
+	{ "lookup", 1, op_lookup },
 	{ "mkdir", 1, op_mkdir },
 	{ "mknod", 4, op_mknod },
 	{ "mmap_anonymous_exec", 0, op_mmap_anonymous_exec },
@@ -1097,6 +1892,8 @@ static const struct op {
 	{ "noreplace", 2, op_noreplace },
 	{ "ns_bind_read", 2, op_ns_bind_read },
 	{ "ns_overlay_read", 3, op_ns_overlay_read },
+	{ "ns_sock", -1, op_ns_sock },
+	{ "ns_socket", 3, op_ns_socket },
 	{ "opath", 1, op_opath },
 	{ "open", 2, op_open },
 	{ "openat2", 3, op_openat2 },
@@ -1112,12 +1909,14 @@ static const struct op {
 	{ "rename", 2, op_rename },
 	{ "reopen", 3, op_reopen },
 	{ "rmdir", 1, op_rmdir },
+	{ "senders", 4, op_senders },
 	{ "setacl", 1, op_setacl },
 	{ "setflags", 1, op_setflags },
 	{ "setproject", 1, op_setproject },
 	{ "setxattr", 2, op_setxattr },
 	{ "shuffle", 2, op_shuffle },
 	{ "sleep", 1, op_sleep },
+	{ "sock", -1, op_sock },
 	{ "socket", 3, op_socket },
 	{ "spread", 2, op_spread },
 	{ "status", 1, op_status },
@@ -1131,6 +1930,7 @@ static const struct op {
 	{ "uring_personality", 1, op_uring_personality },
 	{ "uring_rename", 2, op_uring_rename },
 	{ "uring_setxattr", 1, op_uring_setxattr },
+	{ "uring_socket", 3, op_uring_socket },
 	{ "uring_sqpoll", 0, op_uring_sqpoll },
 	{ "uring_unlink", 1, op_uring_unlink },
 	{ "utimens", 1, op_utimens },
@@ -1173,7 +1973,7 @@ static int act(char **words, int n)
 	int status;
 	pid_t pid;
 
-	if (!op || op->args != n - 1) {
+	if (!op || (op->args >= 0 ? op->args != n - 1 : n < 2)) {
 		fprintf(stderr, "act: no operation %s with %d arguments\n", words[0], n - 1);
 		return -1;
 	}
@@ -1199,11 +1999,11 @@ static int act(char **words, int n)
 
 static int act_line(char *line)
 {
-	char *words[16], *save = NULL, *word;
+	char *words[64] = { 0 }, *save = NULL, *word;
 	int n = 0;
 
 	line[strcspn(line, "\n")] = '\0';
-	for (word = strtok_r(line, "\t", &save); word && n < 16; word = strtok_r(NULL, "\t", &save))
+	for (word = strtok_r(line, "\t", &save); word && n < 63; word = strtok_r(NULL, "\t", &save))
 		words[n++] = word;
 	return n ? act(words, n) : 0;
 }
@@ -1240,6 +2040,7 @@ int main(int argc, char **argv)
 			fputs("act: an empty operation\n", stderr);
 			return 2;
 		}
+		argv[end] = NULL;
 		/* Where the process itself goes, all that follow go with it. */
 		if (!strcmp(argv[first], "cd") && end == first + 2) {
 			if (chdir(argv[first + 1])) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The text form of capabilities, its errors and their columns, the canonical text, and digests of sets.
+ * The text form of capabilities, its errors and their columns, the canonical
+ * text, and digests of sets.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -94,6 +95,19 @@ static const struct {
 	{ "NETWORK_CONNECT:unix:@bus/1", "NETWORK_CONNECT:unix:@bus/1" },
 	{ "NETWORK_LISTEN:127.0.0.1:8000-8010", "NETWORK_LISTEN:127.0.0.1:8000-8010" },
 	{ "network.listen:[::1]:0", "NETWORK_LISTEN:[::1]:0" },
+	{ "NETWORK_LISTEN:localhost:80", "NETWORK_LISTEN:localhost:80" },
+	{ "NETWORK_LISTEN:udp://LocalHost:0", "NETWORK_LISTEN:udp://localhost:0" },
+	{ "NETWORK_LISTEN:0.0.0.0:8000{proto=udp}", "NETWORK_LISTEN:0.0.0.0:8000{proto=udp}" },
+	{ "NETWORK_LISTEN:[::]:0-9", "NETWORK_LISTEN:[::]:0-9" },
+	{ "NETWORK_LISTEN:unix:@x*", "NETWORK_LISTEN:unix:@x*" },
+	{ "NETWORK_CONNECT:db.internal:5432{private=yes}", "NETWORK_CONNECT:db.internal:5432{private=yes}" },
+	{ "NETWORK_CONNECT:*.Corp.example:*{proto=tcp,private=yes}",
+	  "NETWORK_CONNECT:*.corp.example:*{private=yes,proto=tcp}" },
+	{ "NETWORK_CONNECT:tcp://a.example:1-65535{private=yes}",
+	  "NETWORK_CONNECT:tcp://a.example:1-65535{private=yes}" },
+	{ "NETWORK_CONNECT:_dmarc.example:53", "NETWORK_CONNECT:_dmarc.example:53" },
+	{ "NETWORK_CONNECT:single:80", "NETWORK_CONNECT:single:80" },
+	{ "NETWORK_CONNECT:1.example:80", "NETWORK_CONNECT:1.example:80" },
 	{ "NETWORK_LISTEN:unix:/tmp/{a,b}.sock", "NETWORK_LISTEN:unix:/tmp/{a,b}.sock" },
 	{ "DATABASE_READ:omnibase.registry", "DATABASE_READ:omnibase.registry" },
 	{ "REGISTRY_WRITE:tools/*", "REGISTRY_WRITE:tools/*" },
@@ -148,7 +162,8 @@ static void test_canonical_is_stable(void **state)
 	}
 }
 
-/* Refused texts: the column (1-based) that the message must name, and a part of the message. */
+/* Refused texts: the column (1-based) that the message must name, and a part of
+ * the message. */
 static const struct {
 	const char *text;
 	unsigned column;
@@ -207,12 +222,70 @@ static const struct {
 	{ "NETWORK_CONNECT:a.com:443/path", 23, "not a port" },
 	{ "NETWORK_CONNECT:unix:run/x", 22, "/an/absolute/path or @name" },
 	{ "NETWORK_CONNECT:unix:@", 22, "no socket name" },
-	{ "NETWORK_LISTEN:localhost:80", 16, "needs an address" },
+	{ "NETWORK_LISTEN:example.com:80", 16, "needs an address" },
+	{ "NETWORK_LISTEN:a.localhost:80", 16, "needs an address" },
+	{ "NETWORK_LISTEN:*.localhost:80", 16, "needs an address" },
+	{ "NETWORK_CONNECT:unix:@a[", 24, "" },
+	{ "NETWORK_CONNECT:unix:@a/../b", 25, "'..'" },
+	{ "NETWORK_CONNECT:unix:@a/", 22, "can't be written out" },
+	{ "NETWORK_CONNECT:unix:@a//b", 22, "can't be written out" },
+	{ "NETWORK_CONNECT:unix:@a/./b", 22, "can't be written out" },
+	{ "NETWORK_CONNECT:unix:@a/.", 22, "can't be written out" },
+	{ "NETWORK_CONNECT:unix:@a***", 24, "" },
+	{ "NETWORK_LISTEN:127.0.0.1:65536", 26, "'65536' is not a port from 0 to 65535" },
+	{ "NETWORK_LISTEN:unix:x", 21, "/an/absolute/path or @name" },
 	{ "NETWORK_CONNECT:a.com:443{proto=sctp}", 33, "must be tcp or udp, not 'sctp'" },
 	{ "NETWORK_CONNECT:a.com:443{prot=tcp}", 27, "knows no condition 'prot'" },
 	{ "NETWORK_CONNECT:a.com:443{proto=tcp,proto=udp}", 37, "given twice" },
 	{ "NETWORK_CONNECT:tcp://a.com:443{proto=udp}", 33, "says the protocol itself" },
 	{ "NETWORK_CONNECT:unix:@x{proto=udp}", 25, "says the protocol itself" },
+	{ "NETWORK_CONNECT:tcp://a.com:443{proto=tcp}", 33, "says the protocol itself" },
+	{ "NETWORK_CONNECT:unix:/x{proto=tcp}", 25, "says the protocol itself" },
+	{ "NETWORK_CONNECT:a.com:443{proto=}", 33, "must be tcp or udp, not ''" },
+	{ "NETWORK_CONNECT:a.com:443{proto=TCP}", 33, "must be tcp or udp, not 'TCP'" },
+	{ "NETWORK_LISTEN:127.0.0.1:80{proto=sctp}", 35, "must be tcp or udp, not 'sctp'" },
+	{ "NETWORK_CONNECT:a.com:443{private=no}", 35, "'private' must be yes, not 'no'" },
+	{ "NETWORK_CONNECT:a.com:443{private=}", 35, "'private' must be yes, not ''" },
+	{ "NETWORK_CONNECT:a.com:443{private=yes,private=yes}", 39, "given twice" },
+	{ "NETWORK_CONNECT:10.0.0.1:443{private=yes}", 30, "'private' is about host names" },
+	{ "NETWORK_CONNECT:10.0.0.0/8:443{private=yes}", 32, "'10.0.0.0/8:443' is none" },
+	{ "NETWORK_CONNECT:[fd00::1]:443{private=yes}", 31, "'private' is about host names" },
+	{ "NETWORK_CONNECT:unix:/run/x{private=yes}", 29, "'private' is about host names" },
+	{ "NETWORK_CONNECT:unix:@x{proto=tcp,private=yes}", 25, "says the protocol itself" },
+	{ "NETWORK_CONNECT:10.0.0.1:443{proto=tcp,private=yes}", 40, "'private' is about host names" },
+	{ "NETWORK_LISTEN:127.0.0.1:80{private=yes}", 29, "knows no condition 'private'" },
+	{ "NETWORK_LISTEN:localhost:80{private=yes}", 29, "knows no condition 'private'" },
+	{ "NETWORK_CONNECT:tcp://x", 24, "no port in 'tcp://x'" },
+	{ "NETWORK_CONNECT:tcp://", 23, "no host" },
+	{ "NETWORK_CONNECT:tcp://:80", 23, "no host" },
+	{ "NETWORK_CONNECT:tcp://*:80", 23, "'*' is no host" },
+	{ "NETWORK_CONNECT:tcp://udp://a:80", 23, "more than one ':'" },
+	{ "NETWORK_CONNECT:TCP://a.com:80", 17, "unknown protocol 'TCP'" },
+	{ "NETWORK_CONNECT:sctp://a.com:80", 17, "unknown protocol 'sctp'" },
+	{ "NETWORK_CONNECT:://a.com:80", 17, "unknown protocol ''" },
+	{ "NETWORK_CONNECT:*.*:80", 19, "'*' stands only for first parts" },
+	{ "NETWORK_CONNECT:**.com:80", 17, "'*' stands only for first parts" },
+	{ "NETWORK_CONNECT:*.:80", 19, "empty part" },
+	{ "NETWORK_CONNECT:a.com.:80", 23, "empty part" },
+	{ "NETWORK_CONNECT:tcp://[::1", 23, "has no ']'" },
+	{ "NETWORK_CONNECT:[]:80", 18, "is not an IPv6 address" },
+	{ "NETWORK_CONNECT:[fe80::1%eth0]:80", 18, "is not an IPv6 address" },
+	{ "NETWORK_CONNECT:[10.0.0.1]:80", 18, "is not an IPv6 address" },
+	{ "NETWORK_CONNECT:10.0.0.0/:80", 26, "not a prefix length" },
+	{ "NETWORK_CONNECT:10.0.0.0/-8:80", 26, "not a prefix length" },
+	{ "NETWORK_CONNECT:10.0.0.0/08:80", 26, "not a prefix length" },
+	{ "NETWORK_CONNECT:010.0.0.1:80", 17, "not an IPv4 address" },
+	{ "NETWORK_CONNECT:0x7f.1:80", 17, "not an IPv4 address" },
+	{ "NETWORK_CONNECT:2130706433:80", 17, "not an IPv4 address" },
+	{ "NETWORK_CONNECT:host/8:80", 17, "not an IPv4 address" },
+	{ "NETWORK_CONNECT:host:080", 22, "not a port" },
+	{ "NETWORK_CONNECT:host:65536", 22, "not a port" },
+	{ "NETWORK_CONNECT:host:-80", 22, "not a port" },
+	{ "NETWORK_CONNECT:host:0-80", 22, "not a port" },
+	{ "NETWORK_CONNECT:host:1-2-3", 24, "not a port" },
+	{ "NETWORK_CONNECT:host:**", 22, "not a port" },
+	{ "NETWORK_CONNECT:host:443,80", 22, "not a port" },
+	{ "NETWORK_CONNECT:unix:/a/../b", 25, "'..'" },
 	{ "SECRET_ACCESS:token{uses=0}", 26, "'uses' must be a number from 1" },
 	{ "SECRET_ACCESS:token{uses=}", 26, "'uses' must be a number from 1" },
 	{ "SECRET_ACCESS:token{ttl=5}", 21, "knows no condition 'ttl'" },
@@ -259,7 +332,8 @@ static void test_nul_and_length(void **state)
 	assert_non_null(strstr(err.message, "4097 bytes"));
 }
 
-/* Without a column there is none to count from; the rest of the place is still named. */
+/* Without a column there is none to count from; the rest of the place is still
+ * named. */
 static void test_place_of_writing(void **state)
 {
 	struct obmon_location where = { .file = "t.yaml", .line = 7 };
@@ -340,10 +414,12 @@ static void test_digest(void **state)
 
 	(void)state;
 	digest_of(NULL, 0, a);
-	assert_string_equal(a, "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+	assert_string_equal(a, "sha256:"
+			       "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 	/* The sum that sha256sum(1) gives for these two lines, sorted. */
 	digest_of(one, ARRAY_SIZE(one), a);
-	assert_string_equal(a, "sha256:c58acfbed4f93a5e791d2b2988916e9a6fb10ded31bb6b0bc14020f7047f7992");
+	assert_string_equal(a, "sha256:"
+			       "c58acfbed4f93a5e791d2b2988916e9a6fb10ded31bb6b0bc14020f7047f7992");
 	digest_of(other, ARRAY_SIZE(other), b);
 	assert_string_equal(a, b);
 	digest_of(more, ARRAY_SIZE(more), b);

@@ -513,6 +513,215 @@ static void test_compile_twice(void **state)
 }
 
 /*
+ * ---- Names that are no paths: a set of bytes for each of theirs
+ */
+
+enum { SETS_MAX = 6 };
+
+struct set_rule {
+	struct byte_set sets[SETS_MAX];
+	size_t n;
+	uint32_t rights, id;
+};
+
+static bool set_has(const struct byte_set *set, unsigned char byte)
+{
+	return set->bits[byte >> 6] >> (byte & 63) & 1;
+}
+
+static void set_add(struct byte_set *set, unsigned char byte)
+{
+	set->bits[byte >> 6] |= UINT64_C(1) << (byte & 63);
+}
+
+/* '/' among them, which is nothing special here; and what paths have. */
+static unsigned char random_byte(void)
+{
+	static const unsigned char bytes[] = { 'a', 'b', '/', '/', 'D', '*', 0, 0xff, 0xc3, 'c' };
+
+	return rnd(8) ? bytes[rnd(sizeof(bytes))] : (unsigned char)rnd(256);
+}
+
+static void random_set(struct byte_set *set)
+{
+	const uint32_t n = rnd(3) ? 1 : 1 + rnd(6);
+	unsigned int first = random_byte(), last = first + rnd(100);
+
+	memset(set, 0, sizeof(*set));
+	for (uint32_t i = 0; i < n; i++)
+		set_add(set, random_byte());
+	if (rnd(6) == 0)
+		for (unsigned int byte = first; byte <= last && byte < 256; byte++)
+			set_add(set, (unsigned char)byte);
+	if (rnd(12) == 0)
+		memset(set, 0xff, sizeof(*set));
+	if (rnd(12) == 0) {
+		memset(set, 0xff, sizeof(*set));
+		set->bits['/' >> 6] &= ~(UINT64_C(1) << ('/' & 63));
+	}
+}
+
+static void random_set_rule(struct set_rule *rule, uint32_t id)
+{
+	rule->n = 1 + rnd(SETS_MAX);
+	for (size_t i = 0; i < rule->n; i++)
+		random_set(&rule->sets[i]);
+	rule->id = id;
+	rule->rights = OBMON_RIGHT_BIT(rnd(OBMON_RIGHT_MAX));
+	if (rnd(4) == 0)
+		rule->rights = QUIET(1 + rnd(OBMON_RIGHTS_ALL));
+	if (rnd(4) == 0)
+		rule->rights |= 1 + rnd(OBMON_RIGHTS_ALL);
+}
+
+static bool set_rule_grants(const struct set_rule *rule, const char *name, size_t length)
+{
+	size_t i = 0;
+
+	while (i < length && i < rule->n && set_has(&rule->sets[i], (unsigned char)name[i]))
+		i++;
+	return i == length && i == rule->n;
+}
+
+static void add_naive(struct obmon_dfa_accept *accept, uint32_t rights, uint32_t id)
+{
+	accept->rights |= rights;
+	for (unsigned int right = 0; right < OBMON_RIGHT_MAX; right++)
+		if (rights & OBMON_RIGHT_BIT(right) && (!accept->rule[right] || id < accept->rule[right]))
+			accept->rule[right] = id;
+}
+
+static size_t random_set_name(const struct set_rule *rules, size_t n_rules, char *name)
+{
+	const struct set_rule *rule = &rules[rnd((uint32_t)n_rules)];
+	size_t n = rule->n;
+
+	for (size_t i = 0; i < n; i++) {
+		name[i] = (char)random_byte();
+		for (int k = 0; k < 300 && !set_has(&rule->sets[i], (unsigned char)name[i]); k++)
+			name[i] = (char)rnd(256);
+	}
+	if (rnd(6) == 0)
+		name[rnd((uint32_t)n)] = (char)random_byte();
+	if (rnd(12) == 0)
+		n -= rnd((uint32_t)n);
+	if (rnd(12) == 0)
+		name[n++] = (char)random_byte();
+	return n;
+}
+
+static void compile_both(struct dfa *dfa, const struct rule *paths, size_t n_paths, const struct set_rule *sets,
+			 size_t n_sets)
+{
+	const struct dfa_limits limits = { .max_work = UINT64_MAX };
+	struct dfa_builder *builder = dfa_builder_new(&limits);
+	struct obmon_error err;
+
+	for (size_t i = 0; i < n_paths || i < n_sets; i++) {
+		if (i < n_paths && add_rule(builder, &paths[i], &err))
+			fail_msg("%s", err.message);
+		if (i < n_sets &&
+		    dfa_builder_add_sets(builder, sets[i].sets, sets[i].n, sets[i].rights, sets[i].id, &err))
+			fail_msg("%s", err.message);
+	}
+	if (dfa_compile(dfa, builder, NULL, &err))
+		fail_msg("%s", err.message);
+	dfa_builder_free(builder);
+}
+
+static void check_both(const struct dfa *dfa, const struct rule *paths, size_t n_paths, const struct set_rule *sets,
+		       size_t n_sets)
+{
+	const struct obmon_dfa_accept *accept;
+	struct obmon_dfa_accept expected;
+	char name[512];
+	const size_t length = rnd(3) ? random_set_name(sets, n_sets, name) : random_name(paths, n_paths, name);
+
+	expected = naive_accept(paths, n_paths, name, length);
+	for (size_t i = 0; i < n_sets; i++)
+		if (set_rule_grants(&sets[i], name, length))
+			add_naive(&expected, sets[i].rights, sets[i].id);
+	accept = dfa_accept(dfa, dfa_walk(dfa, dfa->start, name, length));
+	if (accept ? !memcmp(accept, &expected, sizeof(expected)) : !expected.rights)
+		return;
+	print_rules(paths, n_paths);
+	fail_msg("'%.*s': expected rights 0x%x, got 0x%x", (int)length, name, expected.rights,
+		 accept ? accept->rights : 0);
+}
+
+static void test_sets_of_bytes(void **state)
+{
+	enum { ROUNDS = 1500, NAMES = 200, RULES = 6 };
+	size_t several = 0;
+
+	(void)state;
+	for (int round = 0; round < ROUNDS; round++) {
+		struct set_rule sets[RULES];
+		struct rule paths[RULES];
+		const size_t n_paths = random_rules(paths, RULES), n_sets = 1 + rnd(RULES);
+		struct dfa dfa;
+
+		for (size_t i = 0; i < n_sets; i++)
+			random_set_rule(&sets[i], 1 + rnd(2 * RULES));
+		compile_both(&dfa, paths, n_paths, sets, n_sets);
+		for (int i = 0; i < NAMES; i++)
+			check_both(&dfa, paths, n_paths, sets, n_sets);
+		several += dfa.n_accepts > 2;
+		dfa_clear(&dfa);
+		clear_rules(paths, n_paths);
+	}
+	assert_true(several > ROUNDS / 2);
+}
+
+/* Still minimal, and residual classes exact: directories are compared by them, whatever else is in the automaton. */
+static void test_sets_leave_paths_alone(void **state)
+{
+	struct set_rule sets[3] = { { .n = 5, .rights = READ, .id = 2 },
+				    { .n = 3, .rights = WRITE, .id = 3 },
+				    { .n = 0 } };
+	static const char other[] = "\xff\xff/xy";
+	struct rule paths[2];
+	struct dfa dfa;
+
+	(void)state;
+	for (size_t i = 0; i < 5; i++) {
+		set_add(&sets[0].sets[i], (unsigned char)other[i]);
+		set_add(&sets[0].sets[i], '/');
+		set_add(&sets[1].sets[i], (unsigned char)"D/y"[i % 3]);
+	}
+	set_rule(&paths[0], "/a/**", "D/", "", READ, 1);
+	set_rule(&paths[1], "/b/**", "D/", "", READ, 4);
+	compile_both(&dfa, paths, 2, sets, 2);
+	assert_int_equal(rights_on(&dfa, other), READ);
+	assert_int_equal(rights_on(&dfa, "/////"), READ);
+	assert_int_equal(rights_on(&dfa, "////"), 0);
+	assert_int_equal(rights_on(&dfa, "//////"), 0);
+	assert_int_equal(rights_on(&dfa, "D/y"), WRITE);
+	assert_int_equal(rights_on(&dfa, "D/y/"), 0);
+	assert_int_equal(rights_on(&dfa, "D/a"), READ);
+	assert_int_equal(dfa_residual(&dfa, dfa_walk(&dfa, dfa.start, "D/a", 3)),
+			 dfa_residual(&dfa, dfa_walk(&dfa, dfa.start, "D/b", 3)));
+	dfa_clear(&dfa);
+	clear_rules(paths, 2);
+}
+
+static void test_misuse_of_sets(void **state)
+{
+	struct dfa_builder *builder = dfa_builder_new(NULL);
+	struct byte_set set = { { 2 } };
+	struct obmon_error err;
+
+	(void)state;
+	assert_int_equal(dfa_builder_add_sets(builder, &set, 1, READ, 0, &err), -1);
+	assert_int_equal(err.code, OBMON_ERR_INTERNAL);
+	assert_int_equal(dfa_builder_add_sets(builder, &set, 1, 1u << OBMON_RIGHT_MAX, 1, &err), -1);
+	assert_int_equal(err.code, OBMON_ERR_INTERNAL);
+	/* what is under no rule */
+	assert_int_equal(dfa_builder_add_sets(builder, &set, 1, QUIET(READ), 0, &err), 0);
+	dfa_builder_free(builder);
+}
+
+/*
  * ---- It is minimal, and residual classes are exact
  */
 
@@ -543,7 +752,7 @@ static bool table_init(struct table *table, const struct dfa *dfa)
 
 	table->n = table->n_classes = 0;
 	for (unsigned int byte = 0; byte < 256; byte++) {
-		const uint32_t cls = dfa->columns[byte] - OBMON_DFA_COL_CLASS;
+		const uint32_t cls = dfa->columns[byte];
 
 		byte_of[cls] = (unsigned char)byte;
 		if (cls >= table->n_classes)
@@ -739,7 +948,7 @@ static void test_layout(void **state)
 	for (uint32_t p = 0; p < dfa.n_comb_pages; p++) {
 		for (uint32_t slot = 0; slot < OBMON_DFA_PAGE_SLOTS; slot++) {
 			const struct obmon_dfa_entry *entry = &dfa.pages[p].entry[slot];
-			const uint32_t start = entry->check & OBMON_DFA_SLOT_MASK;
+			const uint32_t start = (entry->check & OBMON_DFA_SLOT_MASK) - OBMON_DFA_COLS_BEFORE;
 
 			if (entry->check == 0) {
 				assert_int_equal(entry->next, 0);
@@ -748,7 +957,7 @@ static void test_layout(void **state)
 			/* of a row that starts in the same page, no more than its columns before */
 			assert_int_equal(entry->check >> OBMON_DFA_PAGE_SHIFT, p);
 			assert_true(start <= slot && slot - start < OBMON_DFA_COLS_MAX);
-			if (slot - start == OBMON_DFA_COL_RESIDUAL) {
+			if (slot - start == OBMON_DFA_COLS_BEFORE + OBMON_DFA_COL_RESIDUAL) {
 				assert_int_not_equal(entry->next, 0);
 				seen++;
 			}
@@ -780,10 +989,10 @@ static int compile_bytes(struct dfa *dfa, unsigned int bytes, struct obmon_error
 	return result;
 }
 
-/* Almost every byte a class of its own: the widest rows that columns of one byte can name. */
+/* Every byte a class of its own: the widest rows that there are. */
 static void test_all_bytes(void **state)
 {
-	enum { BYTES = 256 - OBMON_DFA_COL_CLASS - 1 };
+	enum { BYTES = 256 };
 	struct obmon_error err;
 	struct dfa dfa;
 
@@ -798,9 +1007,6 @@ static void test_all_bytes(void **state)
 		assert_int_equal(accept ? accept->rule[0] : 0, granted ? first + 1 : 0);
 	}
 	dfa_clear(&dfa);
-	assert_int_equal(compile_bytes(&dfa, 256, &err), -1);
-	assert_int_equal(err.code, OBMON_ERR_CONFIG);
-	assert_null(dfa.pages);
 }
 
 /*
@@ -968,6 +1174,9 @@ int main(void)
 		cmocka_unit_test(test_rule_ids),
 		cmocka_unit_test(test_misuse),
 		cmocka_unit_test(test_compile_twice),
+		cmocka_unit_test_setup(test_sets_of_bytes, reseed),
+		cmocka_unit_test(test_sets_leave_paths_alone),
+		cmocka_unit_test(test_misuse_of_sets),
 		cmocka_unit_test_setup(test_minimal, reseed),
 		cmocka_unit_test_setup(test_residual_walks, reseed),
 		cmocka_unit_test(test_residual_ignores_rules),

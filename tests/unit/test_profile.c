@@ -150,7 +150,7 @@ static void test_unknown_names(void **state)
 
 		assert_int_equal(profile_load(&profile, names[i], shipped, &err), -1);
 		assert_int_equal(err.code, OBMON_ERR_CONFIG);
-		snprintf(expected, sizeof(expected), "unknown profile '%s'; there are: base, node, python, shell",
+		snprintf(expected, sizeof(expected), "unknown profile '%s'; there are: base, node, python, shell, tls",
 			 names[i]);
 		assert_string_equal(err.message, expected);
 	}
@@ -217,11 +217,14 @@ static void test_runtime_of_two_profiles(void **state)
 
 static bool matches(const struct obmon_capability *cap, const char *path)
 {
+	const char *resource = cap->resource;
 	struct obmon_error err = { 0 };
 	struct glob glob;
 	bool matched;
 
-	if (glob_parse(&glob, cap->resource, strlen(cap->resource), WORKSPACE, NULL, &err) < 0)
+	resource += !strncmp(resource, "unix:", 5) && !strncmp(path, "unix:", 5) ? 5 : 0;
+	path += resource > cap->resource ? 5 : 0;
+	if (glob_parse(&glob, resource, strlen(resource), WORKSPACE, NULL, &err) < 0)
 		fail_msg("%s:%u: %s", cap->file, cap->line, err.message);
 	matched = glob_match(&glob, path, strlen(path));
 	glob_clear(&glob);
@@ -295,6 +298,20 @@ static const struct expectation granted[] = {
 	{ "node", OBMON_CAP_FILE_READ, "/usr/lib/node_modules/npm/package.json" },
 	{ "node", OBMON_CAP_FILE_READ, "/usr/share/nodejs/semver/index.js" },
 	{ "node", OBMON_CAP_LIBRARY_LOAD, WORKSPACE "/node_modules/a/build/a.node" },
+	{ "base", OBMON_CAP_FILE_READ, "/etc/nsswitch.conf" },
+	{ "base", OBMON_CAP_FILE_READ, "/etc/host.conf" },
+	{ "base", OBMON_CAP_FILE_READ, "/etc/gai.conf" },
+	{ "base", OBMON_CAP_FILE_READ, "/etc/services" },
+	{ "base", OBMON_CAP_FILE_READ, "/etc/protocols" },
+	{ "tls", OBMON_CAP_FILE_READ, "/etc/ssl/openssl.cnf" },
+	{ "tls", OBMON_CAP_FILE_READ, "/etc/ssl/certs/ca-certificates.crt" },
+	{ "tls", OBMON_CAP_FILE_READ, "/etc/ssl/certs/4bfab552.0" },
+	{ "tls", OBMON_CAP_FILE_READ, "/etc/pki/tls/certs/ca-bundle.crt" },
+	{ "tls", OBMON_CAP_FILE_READ, "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem" },
+	{ "tls", OBMON_CAP_FILE_READ, "/usr/share/ca-certificates/mozilla/ISRG_Root_X1.crt" },
+	{ "tls", OBMON_CAP_FILE_READ, "/usr/local/share/ca-certificates/own.crt" },
+	{ "tls", OBMON_CAP_FILE_READ, "/usr/lib/ssl/openssl.cnf" },
+	{ "tls", OBMON_CAP_FILE_READ, "/etc/gnutls/config" },
 };
 
 static const struct expectation refused[] = {
@@ -327,6 +344,14 @@ static const struct expectation refused[] = {
 	{ "base", OBMON_CAP_FILE_WRITE, "/dev/shm/x" },
 	{ "base", OBMON_CAP_FILE_WRITE, "/tmp/x" },
 	{ "base", OBMON_CAP_EXTERNAL_COMMAND, "/usr/bin/dash" },
+	{ "base", OBMON_CAP_FILE_READ, "/etc/hosts" },
+	{ "base", OBMON_CAP_FILE_READ, "/etc/resolv.conf" },
+	{ "tls", OBMON_CAP_FILE_READ, "/etc/resolv.conf" },
+	{ "tls", OBMON_CAP_FILE_READ, "/etc/ssl/private/key.pem" },
+	{ "tls", OBMON_CAP_FILE_READ, "/etc/pki/tls/private/localhost.key" },
+	{ "tls", OBMON_CAP_FILE_WRITE, "/etc/ssl/certs/ca-certificates.crt" },
+	{ "base", OBMON_CAP_NETWORK_CONNECT, "unix:/run/nscd/socket" },
+	{ "base", OBMON_CAP_NETWORK_CONNECT, "unix:/run/systemd/resolve/io.systemd.Resolve" },
 };
 
 static const struct expectation expected_quiet[] = {
@@ -335,6 +360,14 @@ static const struct expectation expected_quiet[] = {
 	{ "python", OBMON_CAP_FILE_WRITE, "/usr/lib/python3.11/json/__pycache__" },
 	{ "python", OBMON_CAP_FILE_WRITE, WORKSPACE "/pkg/__pycache__/x.pyc.123" },
 	{ "shell", OBMON_CAP_FILE_READ, "/etc/profile.d/x.sh" },
+	{ "base", OBMON_CAP_NETWORK_CONNECT, "unix:/run/nscd/socket" },
+	{ "base", OBMON_CAP_NETWORK_CONNECT, "unix:/run/systemd/resolve/io.systemd.Resolve" },
+};
+
+static const struct expectation not_quiet[] = {
+	{ "base", OBMON_CAP_NETWORK_CONNECT, "unix:/run/nscd/other" },
+	{ "base", OBMON_CAP_NETWORK_CONNECT, "unix:/run/systemd/private" },
+	{ "base", OBMON_CAP_NETWORK_LISTEN, "unix:/run/nscd/socket" },
 };
 
 static void check(const struct expectation *table, size_t n, bool quiet, bool expected)
@@ -351,6 +384,27 @@ static void test_shipped_profiles(void **state)
 	check(granted, ARRAY_SIZE(granted), false, true);
 	check(refused, ARRAY_SIZE(refused), false, false);
 	check(expected_quiet, ARRAY_SIZE(expected_quiet), true, true);
+	check(not_quiet, ARRAY_SIZE(not_quiet), true, false);
+}
+
+/* Where a tool may go is the caller's decision; a profile only keeps what is refused anyway quiet. */
+static void test_no_profile_grants_the_network(void **state)
+{
+	static const char *const names[] = { "base", "node", "python", "shell", "tls" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		struct profile profile;
+
+		load(&profile, names[i], shipped);
+		for (size_t j = 0; j < profile.capabilities.n; j++) {
+			const struct obmon_capability *cap = &profile.capabilities.items[j];
+
+			if (cap_types[cap->type].resource == RESOURCE_NETWORK && !cap->quiet)
+				fail_msg("%s grants %s", names[i], cap->resource);
+		}
+		profile_clear(&profile);
+	}
 }
 
 static void test_environment_of_python(void **state)
@@ -387,10 +441,11 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_whole_profile),       cmocka_unit_test(test_mistakes),
-		cmocka_unit_test(test_unknown_names),       cmocka_unit_test(test_first_directory_wins),
-		cmocka_unit_test(test_profile_for_runtime), cmocka_unit_test(test_runtime_of_two_profiles),
-		cmocka_unit_test(test_shipped_profiles),    cmocka_unit_test(test_environment_of_python),
+		cmocka_unit_test(test_whole_profile),         cmocka_unit_test(test_mistakes),
+		cmocka_unit_test(test_unknown_names),         cmocka_unit_test(test_first_directory_wins),
+		cmocka_unit_test(test_profile_for_runtime),   cmocka_unit_test(test_runtime_of_two_profiles),
+		cmocka_unit_test(test_shipped_profiles),      cmocka_unit_test(test_no_profile_grants_the_network),
+		cmocka_unit_test(test_environment_of_python),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

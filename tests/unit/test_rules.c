@@ -22,6 +22,8 @@
 #define EXEC OBMON_RIGHT_BIT(OBMON_RIGHT_EXEC)
 #define LOAD OBMON_RIGHT_BIT(OBMON_RIGHT_LOAD)
 #define LIST OBMON_RIGHT_BIT(OBMON_RIGHT_LIST)
+#define CONNECT OBMON_RIGHT_BIT(OBMON_RIGHT_CONNECT)
+#define LISTEN OBMON_RIGHT_BIT(OBMON_RIGHT_LISTEN)
 #define NEVER OBMON_RIGHT_NEVER
 #define QUIET(rights) ((rights) << OBMON_RIGHT_QUIET_SHIFT)
 
@@ -124,6 +126,23 @@ static uint32_t rights_at(const struct dfa *dfa, const char *path)
 	rights = rules_rights_at(dfa, &place);
 	place_clear(&place);
 	return rights;
+}
+
+static const struct obmon_dfa_accept *accept_at(const struct dfa *dfa, const char *path)
+{
+	struct obmon_error err;
+	struct place place;
+	unsigned char dev[4];
+	uint32_t state;
+
+	assert_int_equal(place_resolve(&place, &mounts, in_ws(path), &err), 0);
+	dev[0] = (unsigned char)(place.dev >> 24);
+	dev[1] = (unsigned char)(place.dev >> 16);
+	dev[2] = (unsigned char)(place.dev >> 8);
+	dev[3] = (unsigned char)place.dev;
+	state = dfa_walk(dfa, dfa_walk(dfa, dfa->start, dev, 4), place.fs_path, strlen(place.fs_path));
+	place_clear(&place);
+	return dfa_accept(dfa, state);
 }
 
 /* What a set gives to names; a path is absolute or in the workspace, "" is the workspace. */
@@ -259,6 +278,91 @@ static void test_absolute_in_disguise(void **state)
 
 		check_case(&c);
 	}
+}
+
+/* A unix socket's path is a name like any other: its own right, by the path's links resolved, and nothing listed. */
+static void test_unix_sockets(void **state)
+{
+	static const struct {
+		const char *grant, *below, *path; /* both below the workspace */
+		uint32_t rights;
+	} cases[] = {
+		{ "NETWORK_CONNECT:unix:", "/src/a.sock", "src/a.sock", CONNECT },
+		{ "NETWORK_CONNECT:unix:", "/src/a.sock", "src", 0 },
+		{ "NETWORK_CONNECT:unix:", "/src/a.sock", "src/a.sock.1", 0 },
+		{ "NETWORK_CONNECT:unix:", "/src/*.sock", "src/b.sock", CONNECT },
+		{ "NETWORK_CONNECT:unix:", "/src/*.sock", "src", 0 },
+		{ "NETWORK_CONNECT:unix:", "/src/*.sock", "src/sub/b.sock", 0 },
+		{ "NETWORK_CONNECT:unix:", "/**", "src/sub/b.sock", CONNECT },
+		{ "NETWORK_CONNECT:unix:", "/**", "", CONNECT },
+		{ "NETWORK_CONNECT:unix:", "//src/./{x,y}.sock", "src/y.sock", CONNECT },
+		{ "NETWORK_CONNECT:unix:", "/link/s", "real/s", CONNECT },
+		{ "NETWORK_CONNECT:unix:", "/link/*", "real/s", CONNECT },
+		{ "NETWORK_CONNECT:unix:", "/to_file", "real/file", CONNECT },
+		{ "NETWORK_CONNECT:unix:", "/\\@x", "@x", CONNECT },
+		{ "NETWORK_CONNECT:unix:", "/unix:s", "unix:s", CONNECT },
+		{ "NETWORK_LISTEN:unix:", "/src/a.sock", "src/a.sock", LISTEN },
+		{ "NETWORK_LISTEN:unix:", "/out/**", "out/x/y", LISTEN },
+		{ "quiet:NETWORK_CONNECT:unix:", "/src/*", "src/a.sock", QUIET(CONNECT) },
+		{ "quiet:NETWORK_CONNECT:unix:", "/src/*", "src", 0 },
+		{ "quiet:NETWORK_LISTEN:unix:", "/src/*", "src/a.sock", QUIET(LISTEN) },
+	};
+	size_t i;
+
+	(void)state;
+	make_tree();
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct obmon_cap_set set = { 0 };
+		char text[PATH_MAX + 64];
+		struct dfa dfa;
+
+		snprintf(text, sizeof(text), "%s%s%s", cases[i].grant, ws, cases[i].below);
+		add(&set, text);
+		compile_set(&dfa, &set, "", nothing_never);
+		if (rights_at(&dfa, cases[i].path) != cases[i].rights)
+			fail_msg("%s: '%s' has the rights %x", text, cases[i].path, rights_at(&dfa, cases[i].path));
+		dfa_clear(&dfa);
+		obmon_cap_set_clear(&set);
+	}
+}
+
+/* Files and sockets in one set: rights add up, numbers stay apart, and files don't reach where endpoints are. */
+static void test_files_and_endpoints(void **state)
+{
+	static const unsigned char web[] = { 0xff, 0xff, 0xff, 4, 10, 0, 0, 1, 6, 0, 80 };
+	const struct obmon_dfa_accept *accept;
+	struct obmon_cap_set set = { 0 };
+	char text[PATH_MAX + 64];
+	struct dfa dfa;
+
+	(void)state;
+	make_tree();
+	add(&set, "FILE_READ:/**");
+	add(&set, "NETWORK_CONNECT:10.0.0.1:80");
+	add(&set, "FILE_WRITE:src/**");
+	snprintf(text, sizeof(text), "NETWORK_CONNECT:unix:%s/src/*", ws);
+	add(&set, text);
+	snprintf(text, sizeof(text), "NETWORK_LISTEN:unix:%s/src/a.*", ws);
+	add(&set, text);
+	add(&set, "NETWORK_CONNECT:unix:/**");
+	compile_set(&dfa, &set, "", nothing_never);
+	assert_int_equal(rights_at(&dfa, "src/a.py"), READ | LIST | WRITE | CONNECT | LISTEN);
+	assert_int_equal(rights_at(&dfa, "real"), READ | LIST | CONNECT);
+	accept = accept_at(&dfa, "src/a.py");
+	assert_int_equal(accept->rule[OBMON_RIGHT_READ], 1);
+	assert_int_equal(accept->rule[OBMON_RIGHT_WRITE], 3);
+	assert_int_equal(accept->rule[OBMON_RIGHT_CONNECT], 4);
+	assert_int_equal(accept->rule[OBMON_RIGHT_LISTEN], 5);
+	assert_int_equal(accept_at(&dfa, "real")->rule[OBMON_RIGHT_CONNECT], 6);
+	accept = dfa_accept(&dfa, dfa_walk(&dfa, dfa.start, web, sizeof(web)));
+	assert_non_null(accept);
+	assert_int_equal(accept->rights, CONNECT);
+	assert_int_equal(accept->rule[OBMON_RIGHT_CONNECT], 2);
+	/* What is granted on every file is nothing to an endpoint. */
+	assert_null(dfa_accept(&dfa, dfa_walk(&dfa, dfa.start, "\xff\xff\xff\x01/@x", 7)));
+	assert_null(dfa_accept(&dfa, dfa_walk(&dfa, dfa.start, "\xff\xff\xff\x04////\x06//", 11)));
+	dfa_clear(&dfa);
+	obmon_cap_set_clear(&set);
 }
 
 /* The workspace is a literal path, however it is called. */
@@ -454,23 +558,6 @@ static void test_never(void **state)
 	dfa_clear(&dfa);
 }
 
-static const struct obmon_dfa_accept *accept_at(const struct dfa *dfa, const char *path)
-{
-	struct obmon_error err;
-	struct place place;
-	unsigned char dev[4];
-	uint32_t state;
-
-	assert_int_equal(place_resolve(&place, &mounts, in_ws(path), &err), 0);
-	dev[0] = (unsigned char)(place.dev >> 24);
-	dev[1] = (unsigned char)(place.dev >> 16);
-	dev[2] = (unsigned char)(place.dev >> 8);
-	dev[3] = (unsigned char)place.dev;
-	state = dfa_walk(dfa, dfa_walk(dfa, dfa->start, dev, 4), place.fs_path, strlen(place.fs_path));
-	place_clear(&place);
-	return dfa_accept(dfa, state);
-}
-
 /* Events and the result name a grant by its place in the set. */
 static void test_rule_numbers(void **state)
 {
@@ -516,6 +603,7 @@ static void test_implicit(void **state)
 	add(&set, text);
 	add(&set, "EXTERNAL_COMMAND:src/b.txt");
 	set.items[0].source = set.items[1].source = OBMON_SOURCE_IMPLICIT;
+	set.items[0].by_object = true;
 	compile_set(&dfa, &set, "", nothing_never);
 	assert_int_equal(rights_at(&dfa, "src/a.py"), READ);
 	assert_int_equal(rights_at(&dfa, "src/b.txt"), EXEC);
@@ -592,6 +680,9 @@ static void test_made_absolute(void **state)
 		{ "EXTERNAL_COMMAND:/bin/sh", "/bin/sh" },
 		/* Not about files: left alone. */
 		{ "NETWORK_CONNECT:example.com:443", "example.com:443" },
+		{ "NETWORK_CONNECT:unix:/run/x", "unix:/run/x" },
+		{ "NETWORK_LISTEN:unix:@x", "unix:@x" },
+		{ "NETWORK_LISTEN:localhost:80", "localhost:80" },
 		{ "SECRET_ACCESS:token", "token" },
 	};
 	size_t i;
@@ -618,10 +709,10 @@ static void test_errors(void **state)
 		const char *capabilities[TEXTS_MAX];
 		const char *head, *part;
 	} cases[] = {
-		{ { "NETWORK_CONNECT:example.com:443" },
-		  "t.yaml:1:5: ",
-		  "NETWORK_CONNECT:example.com:443 cannot be granted" },
-		{ { "FILE_READ:/a", "NETWORK_LISTEN:127.0.0.1:80" }, "t.yaml:2:5: ", "cannot be granted" },
+		{ { "NETWORK_CONNECT:unix:/proc/self/exe" }, "t.yaml:1:5: ", "link of procfs" },
+		{ { "NETWORK_CONNECT:unix:/obmon-none", "quiet:NETWORK_LISTEN:unix:/proc/1/x" },
+		  "t.yaml:2:5: ",
+		  "another process" },
 		{ { "DATABASE_READ:omnibase.registry" }, "t.yaml:1:5: ", "cannot be granted" },
 		{ { "DATABASE_WRITE:omnibase.registry" }, "t.yaml:1:5: ", "cannot be granted" },
 		{ { "REGISTRY_READ:tools/*" }, "t.yaml:1:5: ", "cannot be granted" },
@@ -684,15 +775,15 @@ static void test_explosion(void **state)
 static void test_types_and_rights(void **state)
 {
 	static const uint32_t rights[OBMON_CAP_TYPE_MAX] = {
-		[OBMON_CAP_FILE_READ] = READ,
-		[OBMON_CAP_FILE_WRITE] = WRITE,
-		[OBMON_CAP_EXTERNAL_COMMAND] = EXEC,
-		[OBMON_CAP_LIBRARY_LOAD] = LOAD,
+		[OBMON_CAP_FILE_READ] = READ,          [OBMON_CAP_FILE_WRITE] = WRITE,
+		[OBMON_CAP_EXTERNAL_COMMAND] = EXEC,   [OBMON_CAP_LIBRARY_LOAD] = LOAD,
+		[OBMON_CAP_NETWORK_CONNECT] = CONNECT, [OBMON_CAP_NETWORK_LISTEN] = LISTEN,
 	};
 	static const enum obmon_cap_type types[OBMON_RIGHT_MAX] = {
 		[OBMON_RIGHT_READ] = OBMON_CAP_FILE_READ,        [OBMON_RIGHT_WRITE] = OBMON_CAP_FILE_WRITE,
 		[OBMON_RIGHT_EXEC] = OBMON_CAP_EXTERNAL_COMMAND, [OBMON_RIGHT_LOAD] = OBMON_CAP_LIBRARY_LOAD,
-		[OBMON_RIGHT_LIST] = OBMON_CAP_FILE_READ,
+		[OBMON_RIGHT_LIST] = OBMON_CAP_FILE_READ,        [OBMON_RIGHT_CONNECT] = OBMON_CAP_NETWORK_CONNECT,
+		[OBMON_RIGHT_LISTEN] = OBMON_CAP_NETWORK_LISTEN,
 	};
 	unsigned i;
 
@@ -788,6 +879,8 @@ int main(void)
 		workspace_test(test_listing),
 		workspace_test(test_relative_resources),
 		workspace_test(test_absolute_in_disguise),
+		workspace_test(test_unix_sockets),
+		workspace_test(test_files_and_endpoints),
 		workspace_test(test_workspace_is_literal),
 		workspace_test(test_links),
 		workspace_test(test_filesystems),

@@ -27,7 +27,18 @@ static bool valid_uses(const char *value, size_t length)
 
 static const struct cap_condition no_conditions[] = { { 0 } };
 
-static const struct cap_condition network_conditions[] = {
+static bool valid_yes(const char *value, size_t length)
+{
+	return length == 3 && !memcmp(value, "yes", 3);
+}
+
+static const struct cap_condition connect_conditions[] = {
+	{ "proto", "tcp or udp", valid_protocol },
+	{ "private", "yes", valid_yes },
+	{ 0 },
+};
+
+static const struct cap_condition listen_conditions[] = {
 	{ "proto", "tcp or udp", valid_protocol },
 	{ 0 },
 };
@@ -47,8 +58,8 @@ static const struct cap_condition secret_conditions[] = {
 	row(FILE_WRITE,       "file.write",      RESOURCE_PATH,      no_conditions)       \
 	row(EXTERNAL_COMMAND, "process.execute", RESOURCE_COMMAND,   no_conditions)       \
 	row(LIBRARY_LOAD,     "process.load",    RESOURCE_PATH,      no_conditions)       \
-	row(NETWORK_CONNECT,  "network.connect", RESOURCE_NETWORK,   network_conditions)  \
-	row(NETWORK_LISTEN,   "network.listen",  RESOURCE_NETWORK,   network_conditions)  \
+	row(NETWORK_CONNECT,  "network.connect", RESOURCE_NETWORK,   connect_conditions)  \
+	row(NETWORK_LISTEN,   "network.listen",  RESOURCE_NETWORK,   listen_conditions)   \
 	row(DATABASE_READ,    "database.read",   RESOURCE_NAME,      no_conditions)       \
 	row(DATABASE_WRITE,   "database.write",  RESOURCE_NAME,      no_conditions)       \
 	row(REGISTRY_READ,    "registry.read",   RESOURCE_NAME_GLOB, no_conditions)       \
@@ -375,6 +386,20 @@ static int check_protocol_once(const struct cap_parts *parts, const struct cap_s
 			     CAP_SPAN_ARGS(resource));
 }
 
+/* An address says by itself whether it is private. */
+static int check_private(enum obmon_cap_type type, const struct cap_parts *parts, const struct cap_span *key,
+			 struct obmon_error *err)
+{
+	struct network_resource net;
+
+	if (network_parse(&net, &parts->resource, type, err) < 0)
+		return -1;
+	if (net.kind == NETWORK_NAME || net.kind == NETWORK_SUBNAMES)
+		return 0;
+	return obmon_fail_at(err, &key->where, "'private' is about host names, and '%.*s' is none",
+			     CAP_SPAN_ARGS(&parts->resource));
+}
+
 static int check_condition(enum obmon_cap_type type, const struct cap_parts *parts, size_t i, struct obmon_error *err)
 {
 	const struct cap_span *key = &parts->conditions[i].key, *value = &parts->conditions[i].value;
@@ -394,8 +419,10 @@ static int check_condition(enum obmon_cap_type type, const struct cap_parts *par
 	if (!known->valid(value->text, value->length))
 		return obmon_fail_at(err, &value->where, "'%s' must be %s, not '%.*s'", known->key, known->expects,
 				     CAP_SPAN_ARGS(value));
-	if (cap_types[type].resource == RESOURCE_NETWORK)
+	if (!strcmp(known->key, "proto"))
 		return check_protocol_once(parts, key, err);
+	if (!strcmp(known->key, "private"))
+		return check_private(type, parts, key, err);
 	return 0;
 }
 

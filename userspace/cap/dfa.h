@@ -49,6 +49,18 @@ void dfa_builder_free(struct dfa_builder *builder);
 int dfa_builder_add(struct dfa_builder *builder, const void *prefix, size_t prefix_length, const struct glob *glob,
 		    const char *skip, size_t skip_length, uint32_t rights, uint32_t rule, struct obmon_error *err);
 
+/** A set of bytes: bit b of word w is byte 64 * w + b. */
+struct byte_set {
+	uint64_t bits[4];
+};
+
+/**
+ * Grant @rights under rule @rule to the names of @n bytes of which each is in its set, as dfa_builder_add() does
+ * to paths; '/' is a byte like any other here. No set may be empty.
+ */
+int dfa_builder_add_sets(struct dfa_builder *builder, const struct byte_set *sets, size_t n, uint32_t rights,
+			 uint32_t rule, struct obmon_error *err);
+
 /** A compiled automaton. `pages` holds n_comb_pages pages of rows, then the accept records' pages. */
 struct dfa {
 	struct obmon_dfa_page *pages;

@@ -176,10 +176,6 @@ static inline bool nfa_edge_loops(uint8_t edge)
 	return edge >= EDGE_NAME;
 }
 
-struct byte_set {
-	uint64_t bits[4];
-};
-
 static inline bool byte_set_has(const struct byte_set *set, unsigned int byte)
 {
 	return set->bits[byte >> 6] >> (byte & 63) & 1;

@@ -402,6 +402,29 @@ static int check_rule(uint32_t rights, uint32_t rule, struct obmon_error *err)
 	return 0;
 }
 
+static struct accept accept_of(uint32_t rights, uint32_t rule)
+{
+	struct accept accept = { .rights = rights };
+
+	for (unsigned int right = 0; right < OBMON_RIGHT_MAX; right++)
+		accept.rule[right] = rights & OBMON_RIGHT_BIT(right) ? rule : 0;
+	return accept;
+}
+
+static int fail_add(enum dfa_status status, uint32_t rule, struct obmon_error *err)
+{
+	switch (status) {
+	case DFA_OK:
+		return 0;
+	case DFA_NO_MEMORY:
+		return obmon_fail(err, OBMON_ERR_INTERNAL, "out of memory while adding rules");
+	case DFA_TOO_BIG:
+		return obmon_fail(err, OBMON_ERR_CONFIG, "the rules are too many: no room for rule %u", rule);
+	default:
+		return obmon_fail(err, OBMON_ERR_INTERNAL, "rule %u: malformed pattern", rule);
+	}
+}
+
 int dfa_builder_add(struct dfa_builder *builder, const void *prefix, size_t prefix_length, const struct glob *glob,
 		    const char *skip, size_t skip_length, uint32_t rights, uint32_t rule, struct obmon_error *err)
 {
@@ -411,26 +434,47 @@ int dfa_builder_add(struct dfa_builder *builder, const void *prefix, size_t pref
 		.skip = (const unsigned char *)skip,
 		.skip_length = skip_length,
 	};
-	struct accept accept = { .rights = rights };
+	const struct accept accept = accept_of(rights, rule);
+	enum dfa_status status = DFA_OK;
 
 	if (check_rule(rights, rule, err))
 		return -1;
-	for (unsigned int right = 0; right < OBMON_RIGHT_MAX; right++)
-		accept.rule[right] = rights & OBMON_RIGHT_BIT(right) ? rule : 0;
-	for (size_t i = 0; i < glob->n && rights; i++) {
+	for (size_t i = 0; i < glob->n && rights && status == DFA_OK; i++) {
 		struct pen pen = { .nfa = &builder->nfa, .node = NFA_ROOT, .accept = &accept };
 
-		switch (add_alternative(&pen, &glob->alternatives[i], &move)) {
-		case DFA_OK:
-			break;
-		case DFA_NO_MEMORY:
-			return obmon_fail(err, OBMON_ERR_INTERNAL, "out of memory while adding path rules");
-		case DFA_TOO_BIG:
-			return obmon_fail(err, OBMON_ERR_CONFIG, "the path rules are too many: no room for rule %u",
-					  rule);
-		default:
-			return obmon_fail(err, OBMON_ERR_INTERNAL, "rule %u: malformed pattern", rule);
-		}
+		status = add_alternative(&pen, &glob->alternatives[i], &move);
 	}
-	return 0;
+	return fail_add(status, rule, err);
+}
+
+/* The one byte of @set, or -1 if it has more. */
+static int byte_set_single(const struct byte_set *set)
+{
+	int byte = -1;
+
+	for (unsigned int b = 0; b < 256; b++) {
+		if (!byte_set_has(set, b))
+			continue;
+		if (byte >= 0)
+			return -1;
+		byte = (int)b;
+	}
+	return byte;
+}
+
+int dfa_builder_add_sets(struct dfa_builder *builder, const struct byte_set *sets, size_t n, uint32_t rights,
+			 uint32_t rule, struct obmon_error *err)
+{
+	const struct accept accept = accept_of(rights, rule);
+	struct pen pen = { .nfa = &builder->nfa, .node = NFA_ROOT, .accept = &accept };
+	enum dfa_status status = DFA_OK;
+
+	if (check_rule(rights, rule, err))
+		return -1;
+	for (size_t i = 0; i < n && status == DFA_OK; i++) {
+		int byte = byte_set_single(&sets[i]);
+
+		status = byte < 0 ? pen_step_set(&pen, sets[i].bits) : pen_step(&pen, EDGE_BYTE, (uint32_t)byte);
+	}
+	return fail_add(status == DFA_OK ? pen_accept(&pen) : status, rule, err);
 }

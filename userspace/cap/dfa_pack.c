@@ -183,17 +183,21 @@ static enum dfa_status order_blocks(struct packer *packer)
  * ---- Placement
  */
 
+/* Where a column is, counted from the first one of its row. */
+#define PLACE(column) (OBMON_DFA_COLS_BEFORE + (column))
+
+/* The places of all columns that @row has. */
 static uint32_t list_columns(const struct packed_row *row, uint32_t columns[OBMON_DFA_COLS_MAX])
 {
 	uint32_t n = 0;
 
-	columns[n++] = OBMON_DFA_COL_RESIDUAL; /* every row has it */
+	columns[n++] = PLACE(OBMON_DFA_COL_RESIDUAL); /* every row has it */
 	if (row->otherwise)
-		columns[n++] = OBMON_DFA_COL_DEFAULT;
+		columns[n++] = PLACE(OBMON_DFA_COL_DEFAULT);
 	if (row->accept)
-		columns[n++] = OBMON_DFA_COL_ACCEPT;
+		columns[n++] = PLACE(OBMON_DFA_COL_ACCEPT);
 	for (uint32_t e = 0; e < row->n_edges; e++)
-		columns[n++] = OBMON_DFA_COL_CLASS + row->classes[e];
+		columns[n++] = PLACE(row->classes[e]);
 	return n;
 }
 
@@ -272,14 +276,13 @@ static void take_slot(struct page_map *page, uint32_t slot, const uint32_t *colu
 static void new_page(struct packer *packer)
 {
 	memset(&packer->page, 0, sizeof(packer->page));
-	if (packer->n_pages++ == 0)
-		mark(packer->page.used, OBMON_DFA_DEAD + OBMON_DFA_COL_RESIDUAL); /* no row gets the dead id */
+	packer->n_pages++;
 }
 
 static enum dfa_status place_rows(struct packer *packer)
 {
 	/* so that no step from any row looks beyond the page */
-	const uint32_t end = OBMON_DFA_PAGE_SLOTS - OBMON_DFA_COL_CLASS - packer->rows->n_classes + 1;
+	const uint32_t end = OBMON_DFA_PAGE_SLOTS - OBMON_DFA_COLS_BEFORE - packer->rows->n_classes + 1;
 	enum dfa_status status = DFA_OK;
 	struct packed_row row;
 
@@ -297,7 +300,9 @@ static enum dfa_status place_rows(struct packer *packer)
 			slot = find_slot(&packer->page, columns, n, end);
 		}
 		take_slot(&packer->page, slot, columns, n);
-		packer->id[packer->order[i]] = (packer->n_pages - 1) << OBMON_DFA_PAGE_SHIFT | slot;
+		/* never the dead id, as a row's own columns come before */
+		packer->id[packer->order[i]] = (packer->n_pages - 1) << OBMON_DFA_PAGE_SHIFT |
+					       (slot + OBMON_DFA_COLS_BEFORE);
 		status = budget_spend(packer->budget, 4 * n);
 	}
 	return status;
@@ -329,7 +334,7 @@ static enum dfa_status write_rows(struct packer *packer, struct dfa *dfa)
 		if (row.accept)
 			put(dfa, id, OBMON_DFA_COL_ACCEPT, row.accept);
 		for (uint32_t e = 0; e < row.n_edges; e++)
-			put(dfa, id, OBMON_DFA_COL_CLASS + row.classes[e], packer->id[row.targets[e]]);
+			put(dfa, id, row.classes[e], packer->id[row.targets[e]]);
 		status = budget_spend(packer->budget, 4);
 	}
 	return status;
@@ -352,9 +357,6 @@ static enum dfa_status write_pages(struct packer *packer, struct dfa *dfa)
 	const struct accept_pool *accepts = &packer->rows->accepts;
 	const uint32_t start = packer->rows->n > STATE_START ? packer->partition->block_of[STATE_START] : 0;
 
-	/* Rules can't hold control bytes, so only a set with every other byte, and many devices, comes this far. */
-	if (OBMON_DFA_COL_CLASS + packer->rows->n_classes > 256)
-		return DFA_TOO_BIG;
 	dfa->n_comb_pages = packer->n_pages;
 	dfa->n_pages = packer->n_pages + (accepts->n + OBMON_DFA_ACCEPT_MASK) / OBMON_DFA_ACCEPTS_PER_PAGE;
 	dfa->pages = calloc(dfa->n_pages, sizeof(*dfa->pages));
@@ -364,7 +366,7 @@ static enum dfa_status write_pages(struct packer *packer, struct dfa *dfa)
 	dfa->n_states = packer->n_order;
 	dfa->n_accepts = accepts->n;
 	for (unsigned int byte = 0; byte < 256; byte++)
-		dfa->columns[byte] = (uint8_t)(OBMON_DFA_COL_CLASS + packer->rows->class_of[byte]);
+		dfa->columns[byte] = packer->rows->class_of[byte];
 	write_accepts(accepts, dfa);
 	return write_rows(packer, dfa);
 }

@@ -35,6 +35,31 @@ static bool parse_number(const struct cap_span *text, unsigned most, unsigned *n
 
 /* Unix sockets */
 
+/*
+ * The name behind the '@' is a pattern of the kind that paths have, and is read as one: what such a pattern leaves out
+ * of a path would be missing from the name.
+ */
+static int check_abstract(const struct cap_span *socket, struct obmon_error *err)
+{
+	char text[1 + sizeof(((struct sockaddr_un *)NULL)->sun_path) + 1];
+	struct obmon_location where = socket->where;
+	struct glob glob;
+	int n = snprintf(text, sizeof(text), "/%.*s", (int)socket->length, socket->text);
+
+	if (strstr(text, "//") || strstr(text, "/./") || text[n - 1] == '/' || !strcmp(text + n - 2, "/."))
+		return obmon_fail_at(
+			err, &socket->where,
+			"'%.*s': an abstract name with '//', '/./' or a '/' at its end can't be written out; "
+			"'**' stands for any bytes",
+			CAP_SPAN_ARGS(socket));
+	if (where.column)
+		where.column--;
+	if (glob_parse(&glob, text, (size_t)n, NULL, &where, err))
+		return -1;
+	glob_clear(&glob);
+	return 0;
+}
+
 static int parse_unix(struct network_resource *net, const struct cap_span *socket, struct obmon_error *err)
 {
 	const size_t longest = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
@@ -51,7 +76,7 @@ static int parse_unix(struct network_resource *net, const struct cap_span *socke
 			return obmon_fail_at(err, &socket->where, "no socket name after '@'");
 		if (net->socket_length > longest)
 			return obmon_fail_at(err, &socket->where, "a socket name has at most %zu bytes", longest);
-		return 0;
+		return check_abstract(socket, err);
 	}
 	net->kind = NETWORK_UNIX_PATH;
 	if (!starts_with(socket, "/"))
@@ -190,7 +215,7 @@ static int parse_host(struct network_resource *net, const struct cap_span *host,
 	if (parse_name(net, host, err) < 0)
 		return -1;
 	/* bind() only knows addresses, and which of them a name meant would be anybody's guess. */
-	if (type == OBMON_CAP_NETWORK_LISTEN)
+	if (type == OBMON_CAP_NETWORK_LISTEN && (net->kind != NETWORK_NAME || strcmp(net->name, "localhost") != 0))
 		return obmon_fail_at(err, &host->where, "'%.*s': NETWORK_LISTEN needs an address, such as 127.0.0.1",
 				     CAP_SPAN_ARGS(host));
 	return 0;
@@ -325,6 +350,33 @@ int network_parse(struct network_resource *net, const struct cap_span *text, enu
 				     CAP_SPAN_ARGS(text));
 	rest = cap_span_from(&rest, 1);
 	return parse_ports(net, &rest, type, err);
+}
+
+static const char *condition_of(const struct obmon_capability *cap, const char *key)
+{
+	for (size_t i = 0; i < cap->n_conditions; i++)
+		if (!strcmp(cap->conditions[i].key, key))
+			return cap->conditions[i].value;
+	return NULL;
+}
+
+int network_of(struct network_resource *net, const struct obmon_capability *cap, struct obmon_error *err)
+{
+	const struct cap_span text = {
+		.text = cap->resource,
+		.length = strlen(cap->resource),
+		.where = { cap->file, cap->line, cap->column },
+	};
+	const char *protocol = condition_of(cap, "proto");
+
+	if (network_parse(net, &text, cap->type, err))
+		return -1;
+	if (protocol) {
+		net->tcp = !strcmp(protocol, "tcp");
+		net->udp = !net->tcp;
+	}
+	net->private_okay = condition_of(cap, "private") != NULL;
+	return 0;
 }
 
 static int format_host(char *text, size_t size, const struct network_resource *net)

@@ -32,6 +32,7 @@ enum network_kind {
 struct network_resource {
 	enum network_kind kind;
 	bool tcp, udp;                   /**< both where the text doesn't say; neither for unix sockets */
+	bool private_okay;               /**< of a name: it may have private addresses */
 	char name[NETWORK_NAME_MAX + 1]; /**< in lower case */
 	struct in_addr ipv4;
 	struct in6_addr ipv6;
@@ -44,6 +45,9 @@ struct network_resource {
 /** Parse @text as the resource of a capability of @type, NETWORK_CONNECT or NETWORK_LISTEN. */
 int network_parse(struct network_resource *net, const struct cap_span *text, enum obmon_cap_type type,
 		  struct obmon_error *err);
+
+/** Parse the resource of @cap, with its conditions. An error names where it was written. */
+int network_of(struct network_resource *net, const struct obmon_capability *cap, struct obmon_error *err);
 
 /** Longest formatted resource that isn't a unix socket, with its NUL. */
 #define NETWORK_FORMAT_MAX (NETWORK_NAME_MAX + 32)

@@ -8,7 +8,7 @@
 #include "obmon/abi/dfa.h"
 #include "obmon/capability.h"
 
-/** The rights that a grant of @type gives its names; 0 for a type that isn't about paths. */
+/** The rights that a grant of @type gives its names; 0 for a type that isn't about files or the network. */
 uint32_t rights_of_type(enum obmon_cap_type type);
 
 /** The capability type that a single right (its number) belongs to. */

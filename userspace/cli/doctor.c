@@ -2,6 +2,7 @@
 /* obmon doctor: line by line what the host offers, what a missing thing costs, and how to get it. */
 #include <inttypes.h>
 #include <linux/magic.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/capability.h>
@@ -12,6 +13,7 @@
 #include "cli/cli.h"
 #include "engine/engine.h"
 #include "lib/mounts.h"
+#include "lib/sockets.h"
 #include "lib/util.h"
 
 #define LSM_LIST "/sys/kernel/security/lsm"
@@ -153,6 +155,21 @@ static void check_hooks(struct diagnosis *diagnosis)
 		bad(diagnosis, "hooks", err.message, "see BTF above");
 }
 
+/* Only runs with grants of host names need it. */
+static void check_socket_owners(void)
+{
+	const struct sockaddr_in any = { AF_INET, 0, { htonl(INADDR_LOOPBACK) }, {} };
+	_cleanup_fd_ int server = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (server >= 0 && !bind(server, (const struct sockaddr *)&any, sizeof(any)) &&
+	    !sockets_probe(server, IPPROTO_UDP))
+		good("socket diag", "host names can be granted");
+	else
+		printf("-        %-12s the kernel doesn't say whose socket is whose, so host names can't be granted "
+		       "(CONFIG_INET_UDP_DIAG, CONFIG_INET_TCP_DIAG)\n",
+		       "socket diag");
+}
+
 /* The proof of all of the above. */
 static void check_load(struct diagnosis *diagnosis)
 {
@@ -192,6 +209,7 @@ int cli_doctor(int argc, char **argv)
 	check_btf(&diagnosis);
 	check_mounts(&diagnosis);
 	check_hooks(&diagnosis);
+	check_socket_owners();
 	check_load(&diagnosis);
 	if (diagnosis.missing)
 		printf("\nobmon exec would not work here: %d missing.\n", diagnosis.missing);

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "cli/cli.h"
+#include "dns/config.h"
 #include "lib/util.h"
 #include "meta/metadata.h"
 #include "meta/profile.h"
@@ -29,7 +30,7 @@ static const char help[] =
 	"What it may do:\n"
 	"  -m, --metadata FILE      grant what the metadata in FILE asks for (YAML, JSON, or a source file's block)\n"
 	"  -c, --capability CAP     grant TYPE:RESOURCE, such as FILE_READ:src/**.py (may be repeated)\n"
-	"  -p, --profile NAME       grant what a runtime needs: base, python, shell, node (may be repeated)\n"
+	"  -p, --profile NAME       grant what a runtime needs: base, tls, python, shell, node (may be repeated)\n"
 	"      --no-base            without the profile base, which is granted otherwise\n"
 	"      --mode enforce|audit refuse what isn't granted (default), or only record it\n"
 	"      --on-violation deny|kill\n"
@@ -41,6 +42,7 @@ static const char help[] =
 	"      --env NAME[=VALUE]   pass a variable on, or set it (may be repeated)\n"
 	"      --inherit-env        pass all variables on; without it only PATH, HOME, USER, LANG, LC_*, TERM, TZ,\n"
 	"                           ONEX_*, OBMON_*\n"
+	"      --dns ADDR[:PORT]    whom the run's own resolver asks (default: the servers in /etc/resolv.conf)\n"
 	"      --timeout SECONDS    end the run after that time (default: the metadata's timeout_ms, else never)\n"
 	"What is told:\n"
 	"      --events FILE|fd:N   records as JSON lines (default: refusals, shortly, on standard error)\n"
@@ -64,6 +66,7 @@ enum option_id {
 	OPT_KEEP_CAPS,
 	OPT_NO_BASE,
 	OPT_RING,
+	OPT_DNS,
 	OPT_HELP,
 };
 
@@ -84,6 +87,7 @@ static const struct option options[] = {
 	{ "keep-caps", no_argument, NULL, OPT_KEEP_CAPS },
 	{ "no-base", no_argument, NULL, OPT_NO_BASE },
 	{ "ring-bytes", required_argument, NULL, OPT_RING },
+	{ "dns", required_argument, NULL, OPT_DNS },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{},
 };
@@ -99,6 +103,7 @@ struct exec {
 	struct obmon_cap_set capabilities;
 	struct metadata metadata;
 	struct strings profiles, variables;
+	struct sockaddr_storage dns;
 	char *workspace;
 	const char *metadata_path, *workspace_option, *events, *result;
 	bool inherit_env, no_base, timeout_given;
@@ -232,6 +237,9 @@ static int take_option(struct exec *exec, int option, struct obmon_error *err)
 		return 0;
 	case OPT_RING:
 		return take_ring(exec, optarg, err);
+	case OPT_DNS:
+		exec->request.dns = &exec->dns;
+		return config_server(&exec->dns, optarg, err);
 	default:
 		return take_flag(exec, option, err);
 	}

@@ -27,6 +27,8 @@ static const struct {
 	{ "obmon_runs", offsetof(struct engine, runs) },
 	{ "obmon_policies", offsetof(struct engine, policies) },
 	{ "obmon_rings", offsetof(struct engine, rings) },
+	{ "obmon_addresses", offsetof(struct engine, addresses) },
+	{ "obmon_askers", offsetof(struct engine, askers) },
 	{ "obmon_cgroup_slots", offsetof(struct engine, cgroup_slots) },
 	{ "obmon_run_of_cgroup", offsetof(struct engine, run_of_cgroup) },
 	{ "obmon_levels", offsetof(struct engine, levels) },
@@ -37,6 +39,16 @@ static const struct {
 static int *engine_map(struct engine *engine, size_t i)
 {
 	return (int *)((char *)engine + engine_maps[i].offset);
+}
+
+size_t engine_descriptors(struct engine *engine, int **descriptors)
+{
+	size_t i;
+
+	_Static_assert(ARRAY_SIZE(engine_maps) == ENGINE_MAPS, "every map has its place");
+	for (i = 0; i < ENGINE_MAPS; i++)
+		descriptors[i] = engine_map(engine, i);
+	return ENGINE_MAPS;
 }
 
 static int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list args)
@@ -176,10 +188,17 @@ static int settle_abi(struct engine *engine, bool *replace, struct obmon_error *
 			  pinned.version, own.version);
 }
 
+/* The pins of programs begin with the attach type: see engine.h. */
+static enum bpf_attach_type attach_type(const char *name)
+{
+	return (enum bpf_attach_type)strtoul(name, NULL, 10);
+}
+
 static int attach_one(const char *name, int cgroup_fd, const char *folder, struct obmon_error *err)
 {
 	_cleanup_free_ char *program_path = format(OBMON_PINS "/progs/%s", name);
 	_cleanup_free_ char *link_path = format("%s/%s", folder, name);
+	enum bpf_attach_type type = attach_type(name);
 	_cleanup_fd_ int program = -1, link = -1;
 
 	if (!program_path || !link_path)
@@ -187,19 +206,40 @@ static int attach_one(const char *name, int cgroup_fd, const char *folder, struc
 	program = bpf_obj_get(program_path);
 	if (program < 0)
 		return obmon_fail_errno(err, OBMON_ERR_HOST, errno, "cannot open %s", program_path);
-	link = bpf_link_create(program, cgroup_fd, BPF_LSM_CGROUP, NULL);
+	link = bpf_link_create(program, cgroup_fd, type, NULL);
 	if (link < 0)
-		return obmon_fail_errno(err, OBMON_ERR_HOST, errno,
-					"cannot attach %s to a cgroup (the kernel has ten slots for cgroup "
-					"LSM hooks; other software may hold some)",
-					name);
+		return obmon_fail_errno(err, OBMON_ERR_HOST, errno, "cannot attach %s to a cgroup: %s", name,
+					type == BPF_LSM_CGROUP ?
+						"the kernel has ten slots for cgroup LSM hooks; other software may "
+						"hold some" :
+						"a program on a cgroup above may forbid it");
 	if (bpf_obj_pin(link, link_path))
 		return obmon_fail_errno(err, OBMON_ERR_HOST, errno, "cannot pin %s", link_path);
 	return 0;
 }
 
-/* Attach all per-cgroup programs, and pin the attachments in @folder. */
-static int attach_all(int cgroup_fd, const char *folder, struct obmon_error *err)
+/* The programs that only some runs need. */
+static const struct {
+	const char *program;
+	enum engine_extra extra;
+} extra_programs[] = {
+	{ "obmon_egress", ENGINE_EGRESS },
+	{ "obmon_socket_connect", ENGINE_SOCKET_CONNECT },
+};
+
+static bool is_wanted(const char *name, unsigned extras)
+{
+	const char *program = strchr(name, '-');
+	size_t i;
+
+	for (i = 0; program && i < ARRAY_SIZE(extra_programs); i++)
+		if (!strcmp(program + 1, extra_programs[i].program))
+			return extras & extra_programs[i].extra;
+	return true;
+}
+
+/* Attach the per-cgroup programs, and pin the attachments in @folder. */
+static int attach_all(int cgroup_fd, const char *folder, unsigned extras, struct obmon_error *err)
 {
 	DIR *programs = opendir(OBMON_PINS "/progs");
 	struct dirent *entry;
@@ -209,7 +249,7 @@ static int attach_all(int cgroup_fd, const char *folder, struct obmon_error *err
 		result = obmon_fail_errno(err, OBMON_ERR_HOST, errno, "cannot list " OBMON_PINS "/progs or make %s",
 					  folder);
 	while (!result && (entry = readdir(programs))) {
-		if (entry->d_name[0] == '.')
+		if (entry->d_name[0] == '.' || !is_wanted(entry->d_name, extras))
 			continue;
 		result = attach_one(entry->d_name, cgroup_fd, folder, err);
 		attached++;
@@ -237,7 +277,7 @@ static int anchor(struct obmon_error *err)
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return obmon_fail_errno(err, OBMON_ERR_HOST, errno, "cannot open the cgroup %s", dir);
-	return attach_all(fd, OBMON_PINS "/anchor", err);
+	return attach_all(fd, OBMON_PINS "/anchor", ENGINE_EGRESS, err);
 }
 
 static int open_or_load(struct engine *engine, struct obmon_error *err)
@@ -341,6 +381,29 @@ fail:
 	return -1;
 }
 
+int engine_install_addresses(struct engine *engine, uint32_t slot, struct obmon_error *err)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_NO_PREALLOC);
+	_cleanup_fd_ int fd = bpf_map_create(BPF_MAP_TYPE_HASH, "obmon_addresses", sizeof(struct obmon_address),
+					     sizeof(struct obmon_address_entry), OBMON_ADDRESSES_MAX, &opts);
+
+	if (fd < 0)
+		return obmon_fail_errno(err, OBMON_ERR_HOST, errno, "cannot make a map for the resolver's addresses");
+	if (put_inner(engine->addresses, slot, fd, "map of addresses", err))
+		return -1;
+	return fd_take(&fd);
+}
+
+int engine_open_lookup(struct obmon_error *err)
+{
+	int fd = bpf_obj_get(OBMON_PINS "/calls/obmon_lookup_refused");
+
+	if (fd < 0)
+		return obmon_fail_errno(err, OBMON_ERR_HOST, errno,
+					"cannot open " OBMON_PINS "/calls/obmon_lookup_refused");
+	return fd;
+}
+
 static int add_level(struct engine *engine, uint32_t level, struct obmon_error *err)
 {
 	__u32 i, known;
@@ -357,7 +420,7 @@ static int add_level(struct engine *engine, uint32_t level, struct obmon_error *
 }
 
 int engine_attach(struct engine *engine, uint32_t slot, int cgroup_fd, uint64_t cgroup_id, const char *run_id,
-		  struct obmon_error *err)
+		  unsigned extras, struct obmon_error *err)
 {
 	struct obmon_cgroup_slot storage = { .slot_plus_1 = slot + 1 };
 	_cleanup_free_ char *folder = format(OBMON_PINS "/runs/%s", run_id);
@@ -367,7 +430,7 @@ int engine_attach(struct engine *engine, uint32_t slot, int cgroup_fd, uint64_t 
 		return obmon_fail(err, OBMON_ERR_INTERNAL, "out of memory");
 	/* In a cgroup namespace the depth that we see is not the kernel's, which the host-wide programs go by. */
 	if (engine_identify(&cgroup_fd, &identity, 1, err) || add_level(engine, identity.cgroup_level, err) ||
-	    attach_all(cgroup_fd, folder, err))
+	    attach_all(cgroup_fd, folder, extras, err))
 		return -1;
 	/* The storage exists from the first attachment on. */
 	if (bpf_map_update_elem(engine->cgroup_slots, &cgroup_id, &storage, BPF_EXIST) ||
@@ -393,6 +456,7 @@ static int free_slot(struct engine *engine, uint32_t slot, uint64_t owner, struc
 		return 0;
 	bpf_map_delete_elem(engine->policies, &slot);
 	bpf_map_delete_elem(engine->rings, &slot);
+	bpf_map_delete_elem(engine->addresses, &slot); /* fails where there was none */
 	return engine_put_run(engine, slot, &free_run, err);
 }
 

@@ -5,8 +5,9 @@
  *
  *   /sys/fs/bpf/obmon/maps/NAME    every map
  *                    /links/NAME   the host-wide programs' attachments
- *                    /progs/NAME   the programs to attach to each run's cgroup
+ *                    /progs/N-NAME the programs to attach to each run's cgroup, as attach type N (enum bpf_attach_type)
  *                    /iters/NAME   the iterators
+ *                    /calls/NAME   the programs that user space calls
  *                    /runs/ID/NAME the attachments to one run's cgroup
  *                    /anchor/NAME  the attachments to an empty cgroup that stays: see engine.c
  *
@@ -31,10 +32,16 @@
 /** Descriptors of the pinned maps. Zero-initialise with ENGINE_CLOSED. */
 struct engine {
 	int lock; /**< flock(2)ed while slots change hands; -1 when not held */
-	int runs, policies, rings, cgroup_slots, run_of_cgroup, levels, lost, abi;
+	int runs, policies, rings, addresses, askers, cgroup_slots, run_of_cgroup, levels, lost, abi;
 };
 
-#define ENGINE_CLOSED ((struct engine){ -1, -1, -1, -1, -1, -1, -1, -1, -1 })
+#define ENGINE_CLOSED ((struct engine){ -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1 })
+
+/** How many maps that are. */
+#define ENGINE_MAPS 10
+
+/** List where in @engine its maps' descriptors stand, in @descriptors, which has room for them. @return ENGINE_MAPS. */
+size_t engine_descriptors(struct engine *engine, int **descriptors);
 
 /**
  * Take the lock, load and pin the object if it isn't yet, check its ABI, open the maps. Needs root. The lock
@@ -61,9 +68,24 @@ int engine_find_slot(struct engine *engine, struct obmon_error *err);
 int engine_install(struct engine *engine, uint32_t slot, const struct dfa *dfa, uint32_t ring_bytes, int *pages,
 		   int *ring, struct obmon_error *err);
 
-/** Attach all per-cgroup programs to @cgroup_fd, pin the links under @run_id, and tie the cgroup to @slot. */
+/** Give slot @slot a map for the addresses that its resolver answers. @return its descriptor, or -1. */
+int engine_install_addresses(struct engine *engine, uint32_t slot, struct obmon_error *err);
+
+/** Open the program obmon_lookup_refused. @return its descriptor, or -1. */
+int engine_open_lookup(struct obmon_error *err);
+
+/** Programs that cost something and that most runs don't need. */
+enum engine_extra {
+	ENGINE_EGRESS = 1 << 0,         /**< for runs that can send IPv6: each packet is looked at */
+	ENGINE_SOCKET_CONNECT = 1 << 1, /**< for runs that hold a socket which was made outside */
+};
+
+/**
+ * Attach the per-cgroup programs to @cgroup_fd, those of @extras (enum engine_extra) included, pin the links under
+ * @run_id, and tie the cgroup to @slot.
+ */
 int engine_attach(struct engine *engine, uint32_t slot, int cgroup_fd, uint64_t cgroup_id, const char *run_id,
-		  struct obmon_error *err);
+		  unsigned extras, struct obmon_error *err);
 
 /** Write or read the run's shared state. */
 int engine_put_run(struct engine *engine, uint32_t slot, const struct obmon_run *run, struct obmon_error *err);

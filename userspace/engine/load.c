@@ -186,34 +186,48 @@ static int pin_link(struct bpf_program *program, const char *path)
 	return result;
 }
 
-static const char *pin_folder(const struct bpf_program *program)
+static bool is_host_wide(const struct bpf_program *program)
 {
-	if (!is_lsm(program))
-		return "iters";
-	return bpf_program__expected_attach_type(program) == BPF_LSM_CGROUP ? "progs" : "links";
+	return is_lsm(program) && bpf_program__expected_attach_type(program) != BPF_LSM_CGROUP;
+}
+
+/* Where the program, or its attachment, is pinned: see engine.h. Caller frees. */
+static char *pin_path(const struct bpf_program *program)
+{
+	const char *name = bpf_program__name(program);
+
+	if (is_host_wide(program))
+		return format(PINS_NEW "/links/%s", name);
+	switch (bpf_program__type(program)) {
+	case BPF_PROG_TYPE_TRACING:
+		return format(PINS_NEW "/iters/%s", name);
+	case BPF_PROG_TYPE_SYSCALL:
+		return format(PINS_NEW "/calls/%s", name);
+	default:
+		return format(PINS_NEW "/progs/%d-%s", (int)bpf_program__expected_attach_type(program), name);
+	}
 }
 
 static int pin_program(struct bpf_program *program, struct obmon_error *err)
 {
-	const char *folder = pin_folder(program);
-	_cleanup_free_ char *path = format(PINS_NEW "/%s/%s", folder, bpf_program__name(program));
+	_cleanup_free_ char *path = pin_path(program);
 	int result;
 
 	if (!path)
 		return obmon_fail(err, OBMON_ERR_INTERNAL, "out of memory");
-	if (!strcmp(folder, "links"))
+	if (is_host_wide(program))
 		result = pin_link(program, path);
 	else
 		result = bpf_program__pin(program, path);
 	if (result)
-		return obmon_fail_errno(err, OBMON_ERR_HOST, errno, "cannot attach and pin %s for LSM hook %s",
+		return obmon_fail_errno(err, OBMON_ERR_HOST, errno, "cannot attach and pin %s for the hook %s",
 					bpf_program__name(program), hook_of(program));
 	return 0;
 }
 
 static int make_folders(struct obmon_error *err)
 {
-	static const char *const folders[] = { "", "/maps", "/links", "/progs", "/iters", "/runs", "/anchor" };
+	static const char *const folders[] = { "", "/maps", "/links", "/progs", "/iters", "/calls", "/runs", "/anchor" };
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(folders); i++) {

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "event/record.h"
 
+#include <arpa/inet.h>
 #include <inttypes.h>
 #include <linux/magic.h>
 #include <openssl/evp.h>
 #include <string.h>
 #include <time.h>
 
-#include "lib/util.h"
 #include "cap/glob.h"
+#include "cap/network.h"
 #include "cap/rights.h"
+#include "dns/private.h"
+#include "lib/util.h"
 
 static const char *const hook_names[OBMON_HOOK_MAX] = {
 #define HOOK_NAME(upper, lower) [OBMON_HOOK_##upper] = #lower,
@@ -27,6 +30,8 @@ static const char *const failure_reasons[] = {
 	[OBMON_FAIL_NO_SCRATCH] = "no_scratch",
 	[OBMON_FAIL_NO_POLICY] = "no_policy",
 	[OBMON_FAIL_NO_ROOM] = "no_room",
+	[OBMON_FAIL_NO_ADDRESS_ROOM] = "no_address_room",
+	[OBMON_FAIL_ADDRESS] = "address_unreadable",
 };
 _Static_assert(ARRAY_SIZE(failure_reasons) == OBMON_FAIL_MAX, "every failure has a name");
 
@@ -180,13 +185,14 @@ static char *nameless_object(const struct obmon_event *event, const struct name_
 	case OBMON_HOOK_SOCKET_CREATE:
 		return format("socket:family=%u,type=%u,protocol=%u", (unsigned)(event->detail >> 32),
 			      (unsigned)(event->detail >> 16 & 0xffff), (unsigned)(event->detail & 0xffff));
-	case OBMON_HOOK_UNIX_STREAM_CONNECT:
-	case OBMON_HOOK_UNIX_MAY_SEND:
-		return strdup("unix:a socket outside the run");
 	case OBMON_HOOK_PTRACE_ACCESS_CHECK:
 	case OBMON_HOOK_PTRACE_TRACEME:
 	case OBMON_HOOK_TASK_KILL:
 		return format("pid:%" PRIu64, (uint64_t)event->detail);
+	case OBMON_HOOK_SOCKET_SETSOCKOPT:
+		return strdup("option:IPv6 routing header");
+	case OBMON_HOOK_EGRESS:
+		return strdup("packet:IPv6 routing header");
 	case OBMON_HOOK_TASK_ALLOC:
 		return strdup("cgroup:another");
 	case OBMON_HOOK_URING_SQPOLL:
@@ -204,16 +210,92 @@ static char *nameless_object(const struct obmon_event *event, const struct name_
 	return format("inode:[%" PRIu64 "]", (uint64_t)event->ino);
 }
 
-/* The object's path as people know it. Caller frees. */
-static char *event_object(const struct record_context *context, const struct obmon_event *event, unsigned which)
+static bool is_inet(const struct obmon_event *event)
 {
-	struct name_view name = event_name(event, which);
+	return event->family == AF_INET || event->family == AF_INET6;
+}
+
+static enum private_scope event_scope(const struct obmon_event *event)
+{
+	struct obmon_address address = { .family = event->family };
+
+	memcpy(address.bytes, event->address, sizeof(address.bytes));
+	return private_scope(&address);
+}
+
+/* The address alone; "" if there is none. */
+static void format_address(char text[INET6_ADDRSTRLEN], const struct obmon_event *event)
+{
+	text[0] = '\0';
+	if (is_inet(event))
+		inet_ntop(event->family, event->address, text, INET6_ADDRSTRLEN);
+}
+
+static const char *inet_protocol(const struct obmon_event *event)
+{
+	return event->protocol == IPPROTO_TCP ? "tcp://" : event->protocol == IPPROTO_UDP ? "udp://" : "";
+}
+
+/* The IPv4 side of a socket that would serve IPv6 and IPv4. Caller frees. */
+static char *inet_second_object(const struct obmon_event *event)
+{
+	return format("%s0.0.0.0:%u", inet_protocol(event), event->port);
+}
+
+/* An endpoint as a rule would call it: by the host's name if it was asked for, else by the address. Caller frees. */
+static char *inet_object(const struct obmon_event *event, const struct name_view *host)
+{
+	const char *protocol = inet_protocol(event);
+	char address[INET6_ADDRSTRLEN], port[8] = "*"; /* a lookup is for any port */
+
+	format_address(address, event);
+	if (event->hook != OBMON_HOOK_RESOLVE)
+		snprintf(port, sizeof(port), "%u", event->port);
+	if (host->length)
+		return format("%s%.*s:%s", protocol, (int)host->length, host->bytes, port);
+	return format(event->family == AF_INET6 ? "%s[%s]:%s" : "%s%s:%s", protocol, address, port);
+}
+
+/* An abstract name comes as "/@" and its bytes; those that are 0 are shown as such. Caller frees. */
+static char *unix_object(const struct name_view *name)
+{
+	char *text, *out;
+	size_t i;
+
+	if (!name->length)
+		return strdup("unix:a socket outside the run");
+	text = malloc(sizeof("unix:") + 4 * name->length);
+	if (!text)
+		return NULL;
+	out = stpcpy(text, "unix:");
+	for (i = 1; i < name->length; i++)
+		out += name->bytes[i] ? sprintf(out, "%c", name->bytes[i]) : sprintf(out, "\\x00");
+	*out = '\0';
+	return text;
+}
+
+static const char *find_alias(const struct record_context *context, const struct obmon_event *event)
+{
+	size_t i;
+
+	for (i = 0; i < RECORD_ALIASES_MAX; i++)
+		if (context->aliases[i].path && context->aliases[i].dev == event->dev &&
+		    context->aliases[i].ino == event->ino)
+			return context->aliases[i].path;
+	return NULL;
+}
+
+/* A path as people know it. Caller frees. */
+static char *path_object(const struct record_context *context, const struct obmon_event *event, unsigned which)
+{
+	const struct name_view name = event_name(event, which);
+	const char *alias = which == 0 ? find_alias(context, event) : NULL;
 	char *path;
 
-	if (which == 0 && event->nameless)
-		return nameless_object(event, &name);
 	if (!name.length)
 		return strdup("");
+	if (alias)
+		return strdup(alias);
 	if (which < 2 && (event->failure == OBMON_FAIL_NAME_TOO_LONG || event->failure == OBMON_FAIL_NAME_TOO_DEEP))
 		return format("...%.*s", (int)name.length, name.bytes); /* its end is all that was read */
 	path = mounts_display(context->mounts, name.dev, name.bytes, name.length);
@@ -223,15 +305,31 @@ static char *event_object(const struct record_context *context, const struct obm
 	return format("dev:%u:%u:%.*s", name.dev >> 20, name.dev & 0xfffff, (int)name.length, name.bytes);
 }
 
+/* The object as a rule would call it, where one could. Caller frees. */
+static char *event_object(const struct record_context *context, const struct obmon_event *event, unsigned which)
+{
+	const struct name_view name = event_name(event, which);
+
+	if (which == 0 && (is_inet(event) || event->hook == OBMON_HOOK_RESOLVE))
+		return inet_object(event, &name);
+	if (which == 1 && is_inet(event))
+		return inet_second_object(event);
+	if (which == 0 && event->family == AF_UNIX)
+		return unix_object(&name);
+	if (which == 0 && event->nameless)
+		return nameless_object(event, &name);
+	return path_object(context, event, which);
+}
+
+/* The resource of a capability of @type: of a network capability on a path, the unix socket there. Caller frees. */
+static char *resource_of(const char *type, const char *object)
+{
+	return *object == '/' && !strncmp(type, "NETWORK_", 8) ? format("unix:%s", object) : strdup(object);
+}
+
 static uint32_t event_missing(const struct obmon_event *event, unsigned which)
 {
 	return which ? event->missing2 : event->missing;
-}
-
-static bool is_network(const struct obmon_event *event)
-{
-	return event->hook == OBMON_HOOK_SOCKET_CREATE || event->hook == OBMON_HOOK_UNIX_STREAM_CONNECT ||
-	       event->hook == OBMON_HOOK_UNIX_MAY_SEND;
 }
 
 static const char *verdict_state(const struct obmon_event *event)
@@ -241,32 +339,101 @@ static const char *verdict_state(const struct obmon_event *event)
 	return event->verdict == OBMON_VERDICT_AUDITED ? "audited" : "denied";
 }
 
+/*
+ * Is the host's name one that a rule would take for just that? The run may have looked up anything, also what reads
+ * like a rule about everything.
+ */
+static bool is_plain_host(const struct name_view *host)
+{
+	_cleanup_free_ char *text = format("%.*s:1", (int)host->length, host->bytes);
+	const struct cap_span span = { .text = text, .length = text ? strlen(text) : 0 };
+	struct network_resource net;
+	struct obmon_error ignored;
+
+	return text && !network_parse(&net, &span, OBMON_CAP_NETWORK_CONNECT, &ignored) && net.kind == NETWORK_NAME &&
+	       strlen(net.name) == host->length && !memcmp(net.name, host->bytes, host->length);
+}
+
+static bool is_inet_grantable(const struct obmon_event *event)
+{
+	const struct name_view host = event_name(event, 0);
+
+	if (host.length && !is_plain_host(&host))
+		return false;
+	if (event->hook != OBMON_HOOK_RESOLVE)
+		return *inet_protocol(event) != '\0'; /* no rule is about any other */
+	return event->detail != OBMON_LOOKUP_PRIVATE || event_scope(event) == SCOPE_SITE;
+}
+
 /* Would a grant of the missing right on this very name have been enough? */
 static bool is_grantable(const struct obmon_event *event, const char *object)
 {
-	if (event->verdict == OBMON_VERDICT_GUARD || event->verdict == OBMON_VERDICT_FAILURE || event->nameless ||
-	    *object != '/' || !is_utf8(object, strlen(object)))
+	if (event->verdict == OBMON_VERDICT_GUARD || event->verdict == OBMON_VERDICT_FAILURE || event->directory ||
+	    !is_utf8(object, strlen(object)) || memchr(event + 1, '\0', event->name_length))
 		return false;
-	return !event->directory;
+	if (is_inet(event) || event->hook == OBMON_HOOK_RESOLVE)
+		return is_inet_grantable(event);
+	return event->nameless ? event->family == AF_UNIX : *object == '/' || !strncmp(object, "unix:/", 6);
 }
 
-/* The grant that allows just this: glob characters are escaped; control bytes, which no rule holds, are `?`. */
-static json_t *json_grant(const char *type, const char *path)
+/* What a name needs beside its port if one of its addresses is private. */
+static const char *condition_of(const struct obmon_event *event)
 {
-	_cleanup_free_ char *escaped = glob_escape(path), *text = NULL;
+	return event->hook == OBMON_HOOK_RESOLVE && event->detail == OBMON_LOOKUP_PRIVATE ? "{private=yes}" : "";
+}
 
-	text = escaped ? format("%s:%s", type, escaped) : NULL;
-	return text ? json_text(text) : NULL;
+/* @resource in the syntax of rules: glob characters are escaped; control bytes, which no rule holds, are `?`. */
+static char *rule_of(const char *resource)
+{
+	_cleanup_free_ char *escaped = NULL;
+
+	if (*resource == '/')
+		return glob_escape(resource);
+	if (strncmp(resource, "unix:", 5) != 0)
+		return strdup(resource);
+	escaped = glob_escape(resource + 5);
+	return escaped ? format("unix:%s", escaped) : NULL;
+}
+
+/* The grant that allows just this, if one can. */
+static json_t *json_grant(const struct obmon_event *event, const char *type, const char *resource)
+{
+	_cleanup_free_ char *rule = rule_of(resource), *text = NULL;
+	struct obmon_capability cap;
+	struct obmon_error ignored;
+
+	text = rule ? format("%s:%s%s", type, rule, condition_of(event)) : NULL;
+	if (!text)
+		return NULL;
+	if (obmon_capability_parse(&cap, text, strlen(text), NULL, &ignored))
+		return json_null();
+	obmon_capability_clear(&cap);
+	return json_text(text);
+}
+
+/* Beside a host's name, the address that it stood for. */
+static int add_address(json_t *capability, const struct obmon_event *event)
+{
+	char address[INET6_ADDRSTRLEN];
+
+	format_address(address, event);
+	if (!*address || !event->name_length)
+		return 0;
+	return json_object_set_new(capability, "address", json_string(address));
 }
 
 static json_t *one_capability(const struct obmon_event *event, const char *state, const char *type, const char *object)
 {
-	json_t *capability = json_pack("{s:o, s:o, s:s, s:n, s:o}", "type", json_text(type), "resource",
-				       json_text(object), "state", state, "rule", "grant",
-				       type && is_grantable(event, object) ? json_grant(type, object) : json_null());
+	json_t *capability = json_pack(
+		"{s:o, s:o, s:s, s:n, s:o}", "type", json_text(type), "resource", json_text(object), "state", state,
+		"rule", "grant", type && is_grantable(event, object) ? json_grant(event, type, object) : json_null());
 
 	if (capability && !is_utf8(object, strlen(object)))
 		json_object_set_new(capability, "resource_b64", json_base64(object, strlen(object)));
+	if (capability && add_address(capability, event)) {
+		json_decref(capability);
+		return NULL;
+	}
 	return capability;
 }
 
@@ -282,17 +449,22 @@ static int add_missing(json_t *list, const struct record_context *context, const
 		return -1;
 	if (missing & OBMON_RIGHT_BIT(OBMON_RIGHT_READ))
 		missing &= ~OBMON_RIGHT_BIT(OBMON_RIGHT_LIST); /* comes with it */
-	for (right = 0; right < OBMON_RIGHT_MAX; right++)
-		if (missing & OBMON_RIGHT_BIT(right) &&
-		    json_array_append_new(list, one_capability(event, state, obmon_cap_type_name(type_of_right(right)),
-							       object)))
+	for (right = 0; right < OBMON_RIGHT_MAX; right++) {
+		const char *type = obmon_cap_type_name(type_of_right(right));
+		_cleanup_free_ char *resource = NULL;
+
+		if (!(missing & OBMON_RIGHT_BIT(right)))
+			continue;
+		resource = resource_of(type, object);
+		if (!resource || json_array_append_new(list, one_capability(event, state, type, resource)))
 			return -1;
+	}
 	return 0;
 }
 
 static json_t *event_capabilities(const struct record_context *context, const struct obmon_event *event)
 {
-	const char *state = verdict_state(event), *type = NULL;
+	const char *state = verdict_state(event);
 	json_t *list = json_array();
 	_cleanup_free_ char *object = NULL;
 
@@ -300,11 +472,9 @@ static json_t *event_capabilities(const struct record_context *context, const st
 		goto fail;
 	if (json_array_size(list))
 		return list;
-	/* A guard, or a socket: nothing that a right on a name could allow. */
-	if (is_network(event))
-		type = obmon_cap_type_name(OBMON_CAP_NETWORK_CONNECT);
+	/* A guard: nothing that a right on a name could allow. */
 	object = event_object(context, event, 0);
-	if (object && !json_array_append_new(list, one_capability(event, state, type, object)))
+	if (object && !json_array_append_new(list, one_capability(event, state, NULL, object)))
 		return list;
 fail:
 	json_decref(list);
@@ -340,7 +510,7 @@ static const char *error_code(const struct obmon_event *event)
 
 static const char *error_name(const struct obmon_event *event)
 {
-	return event->error == 0 ? NULL : event->error == -18 ? "EXDEV" : "EACCES";
+	return event->error == 0 ? NULL : strerrorname_np(-event->error);
 }
 
 static const char *hook_name(const struct obmon_event *event)
@@ -352,10 +522,14 @@ static json_t *event_process(const struct record_context *context, const struct 
 {
 	_cleanup_free_ char *exe = event_object(context, event, 2);
 
-	return json_pack("{s:i, s:i, s:i, s:I, s:I, s:o, s:o}", "pid", (int)event->pid, "tid", (int)event->tid, "ppid",
-			 (int)event->ppid, "uid", (json_int_t)event->uid, "gid", (json_int_t)event->gid, "comm",
-			 json_bytes(event->comm, strnlen(event->comm, sizeof(event->comm))), "exe",
-			 exe && *exe ? json_text(exe) : json_null());
+	if (!event->process.pid) /* it can't be told */
+		return json_pack("{s:n, s:n, s:n, s:n, s:n, s:n, s:n}", "pid", "tid", "ppid", "uid", "gid", "comm",
+				 "exe");
+	return json_pack("{s:i, s:i, s:i, s:I, s:I, s:o, s:o}", "pid", (int)event->process.pid, "tid",
+			 (int)event->process.tid, "ppid", (int)event->process.ppid, "uid",
+			 (json_int_t)event->process.uid, "gid", (json_int_t)event->process.gid, "comm",
+			 json_bytes(event->process.comm, strnlen(event->process.comm, sizeof(event->process.comm))),
+			 "exe", exe && *exe ? json_text(exe) : json_null());
 }
 
 static json_t *event_error(const struct obmon_event *event)
@@ -370,6 +544,11 @@ static json_t *event_error(const struct obmon_event *event)
 	return error;
 }
 
+static const char *event_layer(const struct obmon_event *event)
+{
+	return event->hook == OBMON_HOOK_RESOLVE ? "resolver" : "kernel";
+}
+
 json_t *record_event(const struct record_context *context, const struct obmon_event *event)
 {
 	const char *name = event->verdict == OBMON_VERDICT_GUARD ? "guard.denied" : "capability.denied";
@@ -381,7 +560,7 @@ json_t *record_event(const struct record_context *context, const struct obmon_ev
 		 json_object_set_new(record, "error", event_error(event)) ||
 		 json_object_set(record, "capability", json_array_get(capabilities, 0)) ||
 		 (json_array_size(capabilities) > 1 && json_object_set(record, "capabilities", capabilities)) ||
-		 json_object_set_new(record, "layer", json_string("kernel")) ||
+		 json_object_set_new(record, "layer", json_string(event_layer(event))) ||
 		 json_object_set_new(record, "hook", json_string(hook_name(event))) ||
 		 json_object_set_new(record, "count", json_integer(1)) ||
 		 json_object_set_new(record, "process", event_process(context, event));
@@ -420,8 +599,6 @@ const char *record_kind(const struct obmon_event *event)
 		return "GUARD";
 	if (event->verdict == OBMON_VERDICT_FAILURE)
 		return "FAILURE";
-	if (is_network(event))
-		return obmon_cap_type_name(OBMON_CAP_NETWORK_CONNECT);
 	for (right = 0; right < OBMON_RIGHT_MAX; right++)
 		if (missing & OBMON_RIGHT_BIT(right))
 			return obmon_cap_type_name(type_of_right(right));
@@ -457,15 +634,21 @@ static char *printable(const char *text)
 
 char *record_human(const struct record_context *context, const struct obmon_event *event)
 {
-	_cleanup_free_ char *object = event_object(context, event, 0), *second = NULL, *raw = NULL;
+	_cleanup_free_ char *object = event_object(context, event, 0), *resource = NULL, *second = NULL, *raw = NULL;
+	const char *kind = record_kind(event);
 	const char *verb = event->verdict == OBMON_VERDICT_AUDITED ? "would deny" : "denied";
+	char address[INET6_ADDRSTRLEN] = "";
 
 	if (event->name2_length)
 		second = event_object(context, event, 1);
-	if (!object)
+	resource = object ? resource_of(kind, object) : NULL;
+	if (!resource)
 		return NULL;
-	raw = format("%s %s %s%s%s (%s by %.*s[%u]%s%s)", verb, record_kind(event), object, second ? " -> " : "",
-		     second ? second : "", hook_name(event), (int)sizeof(event->comm), event->comm, event->pid,
+	if (event->name_length)
+		format_address(address, event);
+	raw = format("%s %s %s%s%s%s%s%s (%s by %.*s[%u]%s%s)", verb, kind, resource, second ? " -> " : "",
+		     second ? second : "", *address ? " (" : "", address, *address ? ")" : "", hook_name(event),
+		     (int)sizeof(event->process.comm), event->process.comm, event->process.pid,
 		     event->verdict == OBMON_VERDICT_FAILURE ? ": obmon could not decide: " : "",
 		     event->verdict == OBMON_VERDICT_FAILURE && event->failure < OBMON_FAIL_MAX ?
 			     failure_reasons[event->failure] :

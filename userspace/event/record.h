@@ -24,6 +24,16 @@ void trace_begin(struct trace *trace, const char *traceparent);
 /** The TRACEPARENT for the child. */
 void trace_format(const struct trace *trace, char text[56]);
 
+/** A file of the run that has another name there than on the host. */
+struct record_alias {
+	uint32_t dev;
+	uint64_t ino;
+	const char *path;
+};
+
+/** The run's own /etc/resolv.conf and /etc/hosts. */
+#define RECORD_ALIASES_MAX 2
+
 /** What all records of a run have in common. All is borrowed. */
 struct record_context {
 	const char *run_id;
@@ -36,7 +46,8 @@ struct record_context {
 	const struct trace *trace;
 	const struct metadata *component; /**< or NULL */
 	const struct mounts *mounts;
-	uint64_t boot_offset_ns; /**< CLOCK_REALTIME - CLOCK_BOOTTIME */
+	uint64_t boot_offset_ns;                         /**< CLOCK_REALTIME - CLOCK_BOOTTIME */
+	struct record_alias aliases[RECORD_ALIASES_MAX]; /**< unused ones are all zero */
 };
 
 /** A range of sequence numbers, both ends included. */

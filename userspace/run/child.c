@@ -10,12 +10,14 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/capability.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <fcntl.h>
 
+#include "engine/engine.h"
 #include "lib/util.h"
 
 #define READY 'R'
@@ -166,11 +168,34 @@ static void child_fail(int status, const char *stage)
 	_exit(126);
 }
 
+/* In the new namespace, into which mounts on the host still propagate, but none out of it. */
+static const char *mount_files(const struct child_spec *spec)
+{
+	char from[128];
+	size_t i;
+
+	if (spec->files < 0)
+		return NULL;
+	if (mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL))
+		return "cutting mounts off from the host's";
+	/* A file can only be bound from a mount that has a place: it gets one for that long. */
+	if (move_mount(spec->files, "", AT_FDCWD, OBMON_STATE_DIR, MOVE_MOUNT_F_EMPTY_PATH))
+		return "mounting the run's own files";
+	for (i = 0; i < spec->n_mounts; i++) {
+		snprintf(from, sizeof(from), OBMON_STATE_DIR "/%s", spec->mounts[i].name);
+		if (mount(from, spec->mounts[i].over, NULL, MS_BIND, NULL))
+			return "mounting the run's own file of names";
+	}
+	return umount2(OBMON_STATE_DIR, MNT_DETACH) ? "taking a mount away" : NULL;
+}
+
 static void child_main(const struct child_spec *spec, int go, int status)
 {
-	const char *stage;
+	const char *stage = mount_files(spec);
 	char byte = READY;
 
+	if (stage)
+		child_fail(status, stage);
 	/* Not closed but marked, so that the two pipes stay until the exec. */
 	if (syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC))
 		child_fail(status, "marking descriptors close-on-exec");
@@ -217,7 +242,7 @@ int child_start(struct child *child, const struct child_spec *spec, struct obmon
 {
 	int go[2], status[2], pidfd = -1;
 	struct clone_args args = {
-		.flags = CLONE_INTO_CGROUP | CLONE_PIDFD,
+		.flags = CLONE_INTO_CGROUP | CLONE_PIDFD | (spec->files < 0 ? 0 : CLONE_NEWNS),
 		.pidfd = (uint64_t)(uintptr_t)&pidfd,
 		.exit_signal = SIGCHLD,
 		.cgroup = (uint64_t)spec->cgroup_fd,

@@ -24,6 +24,12 @@ struct identity {
 int identity_find(struct identity *identity, const char *name, struct obmon_error *err);
 void identity_clear(struct identity *identity);
 
+/** A file that is mounted over another, in a mount namespace of the child's own. */
+struct bind_mount {
+	const char *name; /**< in the filesystem of such files */
+	const char *over; /**< an absolute path */
+};
+
 /** What to start. All is borrowed. */
 struct child_spec {
 	const char *path;
@@ -33,6 +39,9 @@ struct child_spec {
 	const struct identity *identity;
 	bool keep_caps;
 	int cgroup_fd;
+	int files; /**< a detached mount (fsmount(2)) of what `mounts` are in; -1: the child has no namespace of its own */
+	const struct bind_mount *mounts;
+	size_t n_mounts;
 };
 
 struct child {

@@ -12,6 +12,7 @@
 #include "run/cgroup.h"
 #include "run/child.h"
 #include "run/command.h"
+#include "run/names.h"
 #include "run/run.h"
 #include "run/state.h"
 
@@ -42,6 +43,8 @@ struct run {
 	char **environment;
 	struct dfa dfa;
 	char digest[OBMON_DIGEST_MAX];
+	bool foreign_socket;       /**< one of the standard descriptors is a socket of the network */
+	struct names_of_run names; /**< and the resolver that goes with them */
 	struct trace trace;
 
 	/* run.c: what has to be taken away again */

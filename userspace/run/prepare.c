@@ -85,9 +85,10 @@ static int prepare_environment(struct run *run)
 }
 
 /* Add a grant that nobody wrote down. It has a number, a place in the digest and in the result all the same. */
-static int add_implicit(struct run *run, enum obmon_cap_type type, const char *resource, const char *why)
+static int add_implicit(struct run *run, enum obmon_cap_type type, const char *resource, const char *why,
+			bool by_object)
 {
-	struct obmon_capability cap = { .type = type, .source = OBMON_SOURCE_IMPLICIT };
+	struct obmon_capability cap = { .type = type, .source = OBMON_SOURCE_IMPLICIT, .by_object = by_object };
 
 	cap.resource = resource ? strdup(resource) : NULL;
 	cap.description = strdup(why);
@@ -106,10 +107,10 @@ static int grant_command(struct run *run)
 		const char *why = i ? "what runs CMD" : "CMD";
 		_cleanup_free_ char *escaped = glob_escape(file->path);
 
-		if (add_implicit(run, OBMON_CAP_EXTERNAL_COMMAND, escaped, why))
+		if (add_implicit(run, OBMON_CAP_EXTERNAL_COMMAND, escaped, why, true))
 			return -1;
 		if (file->rights & OBMON_RIGHT_BIT(OBMON_RIGHT_READ) &&
-		    add_implicit(run, OBMON_CAP_FILE_READ, escaped, why))
+		    add_implicit(run, OBMON_CAP_FILE_READ, escaped, why, false))
 			return -1;
 	}
 	return 0;
@@ -137,14 +138,25 @@ static int grant_entrypoint(struct run *run)
 	if (!real || !path_below(real, real_directory) || !*path_below(real, real_directory))
 		return 0;
 	escaped = glob_escape(real);
-	return add_implicit(run, OBMON_CAP_FILE_READ, escaped, "the metadata's entrypoint");
+	return add_implicit(run, OBMON_CAP_FILE_READ, escaped, "the metadata's entrypoint", false);
+}
+
+/* The run's own, which are mounted over the host's: see names.h. */
+static int grant_own_files(struct run *run)
+{
+	size_t i;
+
+	for (i = 0; run->names.n_rules && i < OWN_FILES; i++)
+		if (add_implicit(run, OBMON_CAP_FILE_READ, own_file_mounts[i].over, "names of hosts", true))
+			return -1;
+	return 0;
 }
 
 static int grant_implicit(struct run *run)
 {
-	return add_implicit(run, OBMON_CAP_FILE_READ, RULES_TMPDIR "/**", "TMPDIR") ||
-	       add_implicit(run, OBMON_CAP_FILE_WRITE, RULES_TMPDIR "/**", "TMPDIR") || grant_command(run) ||
-	       grant_entrypoint(run);
+	return add_implicit(run, OBMON_CAP_FILE_READ, RULES_TMPDIR "/**", "TMPDIR", false) ||
+	       add_implicit(run, OBMON_CAP_FILE_WRITE, RULES_TMPDIR "/**", "TMPDIR", false) || grant_command(run) ||
+	       grant_entrypoint(run) || grant_own_files(run);
 }
 
 /* "Exactly that file" means nothing for a file that the run may rewrite. */
@@ -168,6 +180,41 @@ static int check_command_fixed(struct run *run)
 	return 0;
 }
 
+/* Can nothing be sent by the socket but to whom it is connected to? Connecting it anew is judged. */
+static bool is_bound_to_peer(int fd, int domain, int protocol)
+{
+	struct sockaddr_storage peer;
+	socklen_t length = sizeof(peer);
+
+	if (domain == AF_UNIX)
+		return true; /* what it sends elsewhere is judged, wherever it was made */
+	return (domain == AF_INET || domain == AF_INET6) && protocol == IPPROTO_TCP &&
+	       !getpeername(fd, (struct sockaddr *)&peer, &length);
+}
+
+/* A socket that comes in as a standard descriptor belongs to a cgroup outside, where nobody judges what it sends. */
+static int check_standard(struct run *run)
+{
+	int fd;
+
+	for (fd = 0; fd <= 2; fd++) {
+		int domain = 0, protocol = 0;
+		socklen_t length = sizeof(domain);
+
+		if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) ||
+		    getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &length))
+			continue;
+		if (!is_bound_to_peer(fd, domain, protocol))
+			return obmon_fail(
+				run->err, OBMON_ERR_CONFIG,
+				"descriptor %d is a socket that can send to any address (family %d, protocol %d), "
+				"which the run could use; hand over a connected TCP socket, a unix socket, or none",
+				fd, domain, protocol);
+		run->foreign_socket |= domain != AF_UNIX;
+	}
+	return 0;
+}
+
 int run_prepare(struct run *run)
 {
 	static const char *const never[] = { OBMON_STATE_DIR, NULL };
@@ -175,13 +222,13 @@ int run_prepare(struct run *run)
 	const char *search_path;
 
 	trace_begin(&run->trace, request->traceparent);
-	if (mounts_load(&run->mounts, "/proc/self/mountinfo", run->err) ||
+	if (check_standard(run) || mounts_load(&run->mounts, "/proc/self/mountinfo", run->err) ||
 	    identity_find(&run->identity, request->user, run->err) || prepare_environment(run))
 		return -1;
 	search_path = environment_get(run->environment, "PATH");
 	if (rules_absolute(request->capabilities, request->workspace, search_path, run->err) ||
 	    command_resolve(&run->command, request->argv[0], request->workspace, search_path, run->err) ||
-	    grant_implicit(run) ||
+	    names_prepare(&run->names, request->capabilities, request->dns, run->err) || grant_implicit(run) ||
 	    rules_compile(&run->dfa, request->capabilities, &run->mounts, run->state.tmpdir, never, run->err) ||
 	    check_command_fixed(run))
 		return -1;
@@ -195,6 +242,7 @@ void run_prepare_clear(struct run *run)
 	for (entry = run->environment; entry && *entry; entry++)
 		free(*entry);
 	free(run->environment);
+	names_clear_all(&run->names);
 	dfa_clear(&run->dfa);
 	command_clear(&run->command);
 	identity_clear(&run->identity);
@@ -244,9 +292,24 @@ static size_t list_wanted(struct run *run, struct wanted *wanted)
 		wanted[n++] = (struct wanted){ file->fd, file->rights,
 					       implicit_rule(run, OBMON_CAP_EXTERNAL_COMMAND, file->path) };
 	}
+	for (i = 0; run->names.n_rules && i < OWN_FILES; i++)
+		wanted[n++] = (struct wanted){ run->names.files[i], OBMON_RIGHT_BIT(OBMON_RIGHT_READ),
+					       implicit_rule(run, OBMON_CAP_FILE_READ, own_file_mounts[i].over) };
 	for (i = 0; i < 3; i++)
 		wanted[n++] = (struct wanted){ (int)i, 0, 0 }; /* the mode that they are open in */
 	return n;
+}
+
+/* Records call the run's own files what the run calls them. */
+static void note_alias(struct run *run, int fd, const struct obmon_identity *identity)
+{
+	size_t i;
+
+	_Static_assert(RECORD_ALIASES_MAX == OWN_FILES, "every file of the run's own has an alias");
+	for (i = 0; i < OWN_FILES; i++)
+		if (run->names.files[i] == fd)
+			run->context.aliases[i] =
+				(struct record_alias){ identity->dev, identity->ino, own_file_mounts[i].over };
 }
 
 int run_objects(struct run *run, struct obmon_run *shared)
@@ -256,7 +319,7 @@ int run_objects(struct run *run, struct obmon_run *shared)
 	int fds[OBMON_OBJECTS_MAX];
 	size_t n = list_wanted(run, wanted), i, out = 0;
 
-	_Static_assert(2 + COMMAND_FILES_MAX + 3 <= OBMON_OBJECTS_MAX, "all objects of a run have room");
+	_Static_assert(2 + COMMAND_FILES_MAX + OWN_FILES + 3 <= OBMON_OBJECTS_MAX, "all objects of a run have room");
 	for (i = 0; i < n; i++)
 		fds[i] = wanted[i].fd;
 	if (engine_identify(fds, identities, n, run->err))
@@ -273,6 +336,7 @@ int run_objects(struct run *run, struct obmon_run *shared)
 			.rights = rights,
 			.rule = wanted[i].rule,
 		};
+		note_alias(run, wanted[i].fd, &identities[i]);
 	}
 	return 0;
 }

@@ -3,49 +3,33 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 
+#include "lib/detach.h"
 #include "lib/util.h"
 
 #define DISMISSED 'D'
 
-/* Let go of everything that isn't the reaper's: whoever reads from our pipes waits for their end. */
-static void reaper_detach(struct run *run, int alarm_fd)
-{
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC), fd;
-	sigset_t all;
-
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, NULL);
-	setsid();
-	prctl(PR_SET_NAME, "obmon-reaper");
-	for (fd = 0; fd <= 2; fd++)
-		dup2(null, fd);
-	if (run->request->events_fd > 2)
-		close(run->request->events_fd);
-	if (run->request->result_fd > 2)
-		close(run->request->result_fd);
-	close(null > 2 && null != alarm_fd ? null : -1);
-	if (chdir("/"))
-		_exit(1);
-}
-
 static void reaper_main(struct run *run, int alarm_fd)
 {
+	int *kept[DETACH_MAX];
+	size_t n_kept = engine_descriptors(&run->engine, kept);
 	struct obmon_error err;
 	char byte;
 	ssize_t n;
 
-	reaper_detach(run, alarm_fd);
+	_Static_assert(ENGINE_MAPS + 2 <= DETACH_MAX, "all that the reaper keeps has room");
+	kept[n_kept++] = &run->state.lock;
+	kept[n_kept++] = &alarm_fd;
+	/* The lock of slots goes with the rest: it is for the obmon that lives. */
+	run->engine.lock = -1;
+	if (detach("obmon-reaper", kept, n_kept))
+		_exit(1);
 	do
 		n = read(alarm_fd, &byte, 1);
 	while (n < 0 && errno == EINTR);
 	if (n == 1 && byte == DISMISSED)
 		_exit(0);
-	/* The lock of slots may be held by the obmon that died: it went with it. */
-	run->engine.lock = -1;
 	if (run_state_load(&run->state))
 		_exit(1);
 	_exit(run_state_end(&run->state, &run->engine, &err) ? 1 : 0);
@@ -61,7 +45,6 @@ int reaper_start(struct run *run)
 	pid = fork();
 	if (pid == 0) {
 		close(ends[1]);
-		fd_close(&run->engine.lock);
 		reaper_main(run, ends[0]);
 	}
 	close(ends[0]);

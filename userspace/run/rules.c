@@ -7,6 +7,7 @@
 
 #include "cap/types.h"
 #include "lib/util.h"
+#include "run/endpoints.h"
 
 /* What one compilation works with. */
 struct compilation {
@@ -160,23 +161,14 @@ static char *expand_tmpdir(const struct compilation *c, const struct obmon_capab
 	return rest ? format("%s%s", c->tmpdir, rest) : strdup(cap->resource);
 }
 
-static int add_capability(struct compilation *c, const struct obmon_capability *cap, uint32_t rule)
+static int add_files(struct compilation *c, const struct obmon_capability *cap, uint32_t rights, uint32_t rule)
 {
-	_cleanup_free_ char *resource = expand_tmpdir(c, cap);
+	const uint32_t list = OBMON_RIGHT_BIT(OBMON_RIGHT_LIST) << (cap->quiet ? OBMON_RIGHT_QUIET_SHIFT : 0);
 	const struct obmon_location where = { cap->file, cap->line, cap->column };
-	uint32_t rights = rights_of_type(cap->type), list = OBMON_RIGHT_BIT(OBMON_RIGHT_LIST);
+	_cleanup_free_ char *resource = expand_tmpdir(c, cap);
 	struct glob glob;
 	int result;
 
-	if (!rights)
-		return obmon_fail_at(c->err, &where,
-				     "%s:%s cannot be granted: this version of obmon enforces file and command "
-				     "capabilities only, and keeps everything else closed",
-				     obmon_cap_type_name(cap->type), cap->resource);
-	if (cap->quiet) {
-		rights <<= OBMON_RIGHT_QUIET_SHIFT;
-		list <<= OBMON_RIGHT_QUIET_SHIFT;
-	}
 	if (!resource)
 		return obmon_fail(c->err, OBMON_ERR_INTERNAL, "out of memory");
 	if (glob_parse(&glob, resource, strlen(resource), NULL, &where, c->err))
@@ -192,6 +184,40 @@ static int add_capability(struct compilation *c, const struct obmon_capability *
 		result = add_listing(c, &glob, list, rule);
 	glob_clear(&glob);
 	return result ? fail_here(cap, c->err) : 0;
+}
+
+/* A unix socket's path is a file's name like any other. */
+static int add_network(struct compilation *c, const struct obmon_capability *cap, uint32_t rights, uint32_t rule)
+{
+	const struct obmon_location where = { cap->file, cap->line, cap->column };
+	struct network_resource net;
+	struct glob glob;
+	int result;
+
+	if (network_of(&net, cap, c->err))
+		return -1;
+	if (net.kind != NETWORK_UNIX_PATH)
+		return endpoints_add(c->builder, &net, rights, rule, c->err) ? fail_here(cap, c->err) : 0;
+	if (glob_parse(&glob, net.socket, net.socket_length, NULL, &where, c->err))
+		return -1;
+	result = add_glob(c, &glob, rights, rule);
+	glob_clear(&glob);
+	return result ? fail_here(cap, c->err) : 0;
+}
+
+static int add_capability(struct compilation *c, const struct obmon_capability *cap, uint32_t rule)
+{
+	const uint32_t rights = rights_of_type(cap->type) << (cap->quiet ? OBMON_RIGHT_QUIET_SHIFT : 0);
+	const struct obmon_location where = { cap->file, cap->line, cap->column };
+
+	if (!rights)
+		return obmon_fail_at(c->err, &where,
+				     "%s:%s cannot be granted: this version of obmon enforces file, command and "
+				     "network capabilities only, and keeps everything else closed",
+				     obmon_cap_type_name(cap->type), cap->resource);
+	if (cap_types[cap->type].resource == RESOURCE_NETWORK)
+		return add_network(c, cap, rights, rule);
+	return add_files(c, cap, rights, rule);
 }
 
 static int add_never(struct compilation *c, const char *path)
@@ -211,8 +237,7 @@ static int add_all(struct compilation *c, const struct obmon_cap_set *set, const
 	size_t i;
 
 	for (i = 0; i < set->n; i++) {
-		/* Implicit commands are granted by inode, not by name. */
-		if (set->items[i].source == OBMON_SOURCE_IMPLICIT && set->items[i].type == OBMON_CAP_EXTERNAL_COMMAND)
+		if (set->items[i].by_object)
 			continue;
 		if (add_capability(c, &set->items[i], (uint32_t)i + 1))
 			return -1;
@@ -305,6 +330,11 @@ static char *absolute_resource(const struct obmon_capability *cap, const char *w
 	return absolute;
 }
 
+static bool is_path(enum obmon_cap_type type)
+{
+	return cap_types[type].resource == RESOURCE_PATH || cap_types[type].resource == RESOURCE_COMMAND;
+}
+
 int rules_absolute(struct obmon_cap_set *set, const char *workspace, const char *search_path, struct obmon_error *err)
 {
 	size_t i;
@@ -314,7 +344,7 @@ int rules_absolute(struct obmon_cap_set *set, const char *workspace, const char 
 		char *absolute;
 		int is_absolute;
 
-		if (!rights_of_type(cap->type) || cap->resource[0] == '/' || cap->source == OBMON_SOURCE_IMPLICIT)
+		if (!is_path(cap->type) || cap->resource[0] == '/' || cap->source == OBMON_SOURCE_IMPLICIT)
 			continue;
 		is_absolute = pattern_is_absolute(cap, err);
 		if (is_absolute < 0)

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "lib/util.h"
+#include "run/endpoints.h"
 #include "run/internal.h"
 #include "run/reaper.h"
 
@@ -60,6 +61,12 @@ static int claim(struct run *run)
 	return 0;
 }
 
+static unsigned needed_extras(const struct run *run)
+{
+	return (run->names.ipv6 || run->request->audit ? ENGINE_EGRESS : 0) |
+	       (run->foreign_socket ? ENGINE_SOCKET_CONNECT : 0);
+}
+
 /* The cgroup, with programs and automaton, in the setup phase. */
 static int confine(struct run *run)
 {
@@ -70,7 +77,9 @@ static int confine(struct run *run)
 		return -1;
 	if (engine_install(&run->engine, run->state.slot, &run->dfa, run->request->ring_bytes, &run->pages, &run->ring,
 			   run->err) ||
-	    engine_attach(&run->engine, run->state.slot, run->cgroup.fd, run->cgroup.id, run->state.run_id, run->err))
+	    names_start(run) ||
+	    engine_attach(&run->engine, run->state.slot, run->cgroup.fd, run->cgroup.id, run->state.run_id,
+			  needed_extras(run), run->err))
 		return -1;
 	engine_unlock(&run->engine);
 	return 0;
@@ -82,14 +91,16 @@ static int arm(struct run *run)
 	struct obmon_run shared = {
 		.phase = OBMON_PHASE_ARMED,
 		.flags = (run->request->audit ? OBMON_RUN_AUDIT : 0) |
-			 (run->request->kill_on_violation ? OBMON_RUN_KILL : 0),
+			 (run->request->kill_on_violation ? OBMON_RUN_KILL : 0) | (run->names.udp ? OBMON_RUN_UDP : 0),
 		.start = run->dfa.start,
 		.accept_page = run->dfa.n_comb_pages,
 		.cgroup_id = run->cgroup.id,
 		.owner = run->state.owner,
+		.resolver = run->names.address.s_addr,
 	};
 
 	memcpy(shared.columns, run->dfa.columns, sizeof(shared.columns));
+	endpoints_devices(&run->dfa, shared.devices);
 	if (run_objects(run, &shared) || engine_put_run(&run->engine, run->state.slot, &shared, run->err))
 		return -1;
 	run->accept_page = run->dfa.n_comb_pages;
@@ -110,6 +121,9 @@ static int launch(struct run *run)
 		.identity = &run->identity,
 		.keep_caps = run->request->keep_caps,
 		.cgroup_fd = run->cgroup.fd,
+		.files = run->names.filesystem,
+		.mounts = own_file_mounts,
+		.n_mounts = OWN_FILES,
 	};
 
 	run->started_ns = clock_ns(CLOCK_MONOTONIC);
@@ -130,6 +144,7 @@ static void finish(struct run *run)
 {
 	struct obmon_error failure = {};
 
+	names_end(&run->names);
 	if (run->state.lock >= 0 && run_state_end(&run->state, &run->engine, &failure) && !run->err->code)
 		*run->err = failure;
 	child_clear(&run->child);
@@ -160,6 +175,7 @@ int run_execute(const struct run_request *request, struct obmon_error *err)
 		.pages = -1,
 		.ring = -1,
 		.reaper = -1,
+		.names = NAMES_CLOSED,
 	};
 	bool launched = false;
 	int status;

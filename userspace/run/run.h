@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "meta/metadata.h"
 #include "obmon/capability.h"
@@ -27,12 +28,13 @@ struct run_request {
 	bool keep_caps;
 	bool audit;
 	bool kill_on_violation;
-	uint64_t timeout_ms;        /**< 0: none */
-	uint32_t ring_bytes;        /**< a power of two of at least a page */
-	const char *correlation_id; /**< or NULL */
-	const char *traceparent;    /**< or NULL */
-	int events_fd;              /**< JSON lines go here, or -1: refusals are told on standard error */
-	int result_fd;              /**< the result goes here, or -1 */
+	uint64_t timeout_ms;                /**< 0: none */
+	uint32_t ring_bytes;                /**< a power of two of at least a page */
+	const char *correlation_id;         /**< or NULL */
+	const char *traceparent;            /**< or NULL */
+	const struct sockaddr_storage *dns; /**< whom the run's resolver asks; NULL: the host's resolv.conf says it */
+	int events_fd;                      /**< JSON lines go here, or -1: refusals are told on standard error */
+	int result_fd;                      /**< the result goes here, or -1 */
 };
 
 /**

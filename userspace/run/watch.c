@@ -28,6 +28,7 @@ enum watch {
 	WATCH_CHILD,
 	WATCH_EXEC,
 	WATCH_SIGNALS,
+	WATCH_RESOLVER,
 	WATCH_MAX,
 };
 
@@ -315,6 +316,7 @@ static int watch_once(struct watcher *watcher)
 		[WATCH_CHILD] = { .fd = run->child.pidfd, .events = POLLIN },
 		[WATCH_EXEC] = { .fd = run->child.status, .events = POLLIN },
 		[WATCH_SIGNALS] = { .fd = run->signals, .events = POLLIN },
+		[WATCH_RESOLVER] = { .fd = run->names.pidfd, .events = POLLIN },
 	};
 	int left = time_left(run);
 
@@ -337,6 +339,8 @@ static int watch_once(struct watcher *watcher)
 		run->status = RUN_VIOLATION;
 		return obmon_fail(run->err, OBMON_ERR_SECURITY, "the run was ended at its first violation");
 	}
+	if (fds[WATCH_RESOLVER].revents)
+		return names_lost(run);
 	return fds[WATCH_CHILD].revents ? take_child(watcher) : 0;
 }
 
@@ -349,6 +353,7 @@ static int end(struct watcher *watcher)
 
 	run->ending = true;
 	result = cgroup_kill(run->cgroup.dir, KILL_MILLIS, err);
+	names_end(&run->names); /* after it there are no more refusals */
 	if (!watcher->child_gone && waitpid(run->child.pid, &run->wait_status, 0) < 0)
 		result = obmon_fail_errno(err, OBMON_ERR_INTERNAL, errno, "cannot wait for the command");
 	if (!watcher->failed && take_events(watcher))

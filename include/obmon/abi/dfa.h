@@ -9,12 +9,12 @@
  * leaves the current one. A row never crosses a page.
  *
  *   id     = page * OBMON_DFA_PAGE_SLOTS + slot, never 0 (0 is the dead state: no right, no way out)
- *   column = OBMON_DFA_COL_CLASS + class of the byte
+ *   column = class of the byte, from 0; or one of the three that stand before these, from -3
  *   entry  = page.entry[slot + column], valid if entry.check == id
- *   next   = that entry's, else the row's default entry's (column 0), else dead
+ *   next   = that entry's, else the row's default entry's (column -3), else dead
  *
- * Column 1 holds the row's accept number (an index into the accept records, which stand in pages of
- * their own behind the comb; record 0 is empty, so 0 can stand for "nothing"), column 2 its residual class:
+ * Column -2 holds the row's accept number (an index into the accept records, which stand in pages of
+ * their own behind the comb; record 0 is empty, so 0 can stand for "nothing"), column -1 its residual class:
  * two states with the same class grant the same rights to every continuation, rule ids ignored. Neither is
  * there for a row that accepts nothing / the dead state's class, 0.
  *
@@ -22,7 +22,8 @@
  * any other and leads back to itself.
  *
  * Input is the superblock's device, 4 bytes most significant first in the kernel's dev_t encoding
- * (major << 20 | minor), then the path from the root of the filesystem ("/", "/a/b").
+ * (major << 20 | minor), then the path from the root of the filesystem ("/", "/a/b"). Network endpoints are
+ * names as well, on devices of their own: see net.h.
  */
 #ifndef OBMON_ABI_DFA_H
 #define OBMON_ABI_DFA_H
@@ -36,12 +37,13 @@
 #define OBMON_DFA_SLOT_MASK (OBMON_DFA_PAGE_SLOTS - 1u)
 #define OBMON_DFA_PAGE_BYTES (OBMON_DFA_PAGE_SLOTS * 8u)
 
-#define OBMON_DFA_COL_DEFAULT 0u
-#define OBMON_DFA_COL_ACCEPT 1u
-#define OBMON_DFA_COL_RESIDUAL 2u
-#define OBMON_DFA_COL_CLASS 3u
+/* Columns before those of classes, which so begin at 0 and fit a byte, however many there are. */
+#define OBMON_DFA_COLS_BEFORE 3u
+#define OBMON_DFA_COL_DEFAULT (0u - 3u)
+#define OBMON_DFA_COL_ACCEPT (0u - 2u)
+#define OBMON_DFA_COL_RESIDUAL (0u - 1u)
 /* The widest row: every byte a class of its own. */
-#define OBMON_DFA_COLS_MAX (OBMON_DFA_COL_CLASS + 256u)
+#define OBMON_DFA_COLS_MAX (OBMON_DFA_COLS_BEFORE + 256u)
 
 #define OBMON_DFA_DEAD 0u
 
@@ -62,11 +64,13 @@ struct obmon_dfa_page {
 /* Rights of a name. The bit of right R is 1 << R; its quiet bit, 1 << (R + OBMON_RIGHT_QUIET_SHIFT), says
  * that a refusal for want of it is expected and leaves no record. */
 enum obmon_right {
-	OBMON_RIGHT_READ,  /* FILE_READ */
-	OBMON_RIGHT_WRITE, /* FILE_WRITE */
-	OBMON_RIGHT_EXEC,  /* EXTERNAL_COMMAND; implies that the file may be mapped executable */
-	OBMON_RIGHT_LOAD,  /* LIBRARY_LOAD */
-	OBMON_RIGHT_LIST,  /* open a directory for reading; FILE_READ on the directory's own name gives it too */
+	OBMON_RIGHT_READ,    /* FILE_READ */
+	OBMON_RIGHT_WRITE,   /* FILE_WRITE */
+	OBMON_RIGHT_EXEC,    /* EXTERNAL_COMMAND; implies that the file may be mapped executable */
+	OBMON_RIGHT_LOAD,    /* LIBRARY_LOAD */
+	OBMON_RIGHT_LIST,    /* open a directory for reading; FILE_READ on the directory's own name gives it too */
+	OBMON_RIGHT_CONNECT, /* NETWORK_CONNECT */
+	OBMON_RIGHT_LISTEN,  /* NETWORK_LISTEN; FILE_WRITE on a unix socket's name gives it too */
 	OBMON_RIGHT_MAX,
 };
 

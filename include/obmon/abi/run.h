@@ -3,16 +3,17 @@
  * What user space tells the kernel programs about a run, and what they count for it.
  *
  * Every run has a slot: an index into the arrays `obmon_runs` (struct obmon_run), `obmon_policies` (its
- * automaton's pages) and `obmon_rings` (its ring buffer). Slots are handed out by user space under a lock
+ * automaton's pages), `obmon_rings` (its ring buffer) and `obmon_addresses` (what its resolver has answered). Slots are handed out by user space under a lock
  * (userspace/engine/engine.c). A slot's automaton and ring never change while tasks of the run exist.
  */
 #ifndef OBMON_ABI_RUN_H
 #define OBMON_ABI_RUN_H
 
 #include "obmon/abi/dfa.h"
+#include "obmon/abi/net.h"
 
 /* Raise whenever the meaning or layout of anything in include/obmon/abi/ changes. */
-#define OBMON_ABI_VERSION 1u
+#define OBMON_ABI_VERSION 2u
 
 #define OBMON_RUNS_MAX 1024u
 #define OBMON_OBJECTS_MAX 16u
@@ -26,6 +27,7 @@ enum obmon_phase {
 /* Flags of a run. */
 #define OBMON_RUN_AUDIT (1u << 0) /* want of a grant is recorded but not refused; failures still refuse */
 #define OBMON_RUN_KILL (1u << 1)  /* the first refusal ends the offending process at once */
+#define OBMON_RUN_UDP (1u << 2)   /* some address can be sent UDP datagrams to */
 
 /* Why an operation was refused without the automaton having said so. Index of obmon_run.failures. */
 enum obmon_failure {
@@ -38,6 +40,8 @@ enum obmon_failure {
 	OBMON_FAIL_NO_SCRATCH,      /* every scratch buffer was in use */
 	OBMON_FAIL_NO_POLICY,       /* the slot has no automaton, or a page of it is missing */
 	OBMON_FAIL_NO_ROOM,         /* the ring buffer was full: audit mode refuses what it cannot report */
+	OBMON_FAIL_NO_ADDRESS_ROOM, /* the map of the resolver's addresses was full */
+	OBMON_FAIL_ADDRESS,         /* a socket's address could not be read */
 	OBMON_FAIL_MAX,
 };
 
@@ -63,8 +67,10 @@ struct obmon_run {
 	__u32 start;       /* the automaton's start state */
 	__u32 accept_page; /* number of the first page of accept records */
 	__u64 cgroup_id;
-	__u64 owner;       /* a number of the run's own, by which it knows that the slot is still its */
-	__u8 columns[256]; /* byte -> column of its class in a row */
+	__u64 owner;                  /* a number of the run's own, by which it knows that the slot is still its */
+	__u32 resolver;               /* IPv4 address (network order) of the run's DNS resolver; 0: it has none */
+	__u32 devices[OBMON_DEVICES]; /* the automaton's states behind the devices of endpoints: see net.h */
+	__u8 columns[256];            /* byte -> column of its class in a row */
 	struct obmon_object objects[OBMON_OBJECTS_MAX];
 
 	__u64 seq;     /* records numbered so far; the first has number 1 */
