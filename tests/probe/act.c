@@ -1076,6 +1076,7 @@ struct sock {
 	int opath;     /* what `opath` has opened */
 	bool async;    /* io_uring's workers do it */
 	bool forgiven; /* the next step may fail */
+	int patience;  /* milliseconds to wait for others */
 };
 
 /* @return how many bytes @hex stands for. */
@@ -1211,16 +1212,31 @@ static int say_where(int (*get)(int, struct sockaddr *, socklen_t *), int fd)
 }
 
 /* A connection that is being made: what becomes of it. */
-static int outcome(int fd)
+static int outcome(int fd, int patience)
 {
 	struct pollfd wait = { .fd = fd, .events = POLLOUT };
 	int error = 0;
 	socklen_t size = sizeof(error);
 
-	if (poll(&wait, 1, 8000) != 1)
+	if (poll(&wait, 1, patience) != 1)
 		return -ETIMEDOUT;
 	fcntl(fd, F_SETFL, 0);
 	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) ? -errno : -error;
+}
+
+static void be_patient(struct sock *s, int millis)
+{
+	struct timeval time = { .tv_sec = millis / 1000, .tv_usec = millis % 1000 * 1000 };
+
+	s->patience = millis;
+	setsockopt(s->fd, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof(time));
+	setsockopt(s->fd, SOL_SOCKET, SO_SNDTIMEO, &time, sizeof(time));
+}
+
+static int step_patience(struct sock *s, char **a) /* MILLISECONDS */
+{
+	be_patient(s, number(a[0]));
+	return 0;
 }
 
 static int step_bind(struct sock *s, char **a)
@@ -1257,7 +1273,7 @@ static int step_connect(struct sock *s, char **a)
 
 	if (!error)
 		error = answer(connect(s->fd, &w.any, w.length));
-	return error == -EINPROGRESS ? outcome(s->fd) : error;
+	return error == -EINPROGRESS ? outcome(s->fd, s->patience) : error;
 }
 
 static int step_nonblock(struct sock *s, char **a)
@@ -1279,7 +1295,7 @@ static int send_with(struct sock *s, const char *word, int flags)
 
 	if (!error)
 		error = answer(sendto(s->fd, "x", 1, flags | MSG_NOSIGNAL, &w.any, w.length));
-	return error == -EINPROGRESS ? outcome(s->fd) : error;
+	return error == -EINPROGRESS ? outcome(s->fd, s->patience) : error;
 }
 
 static int step_sendto(struct sock *s, char **a)
@@ -1497,7 +1513,7 @@ static int submit(struct sock *s, struct io_uring *ring, struct io_uring_sqe *sq
 		sqe->flags |= IOSQE_ASYNC;
 	result = ring_wait(ring);
 	io_uring_queue_exit(ring);
-	return result == -EINPROGRESS ? outcome(s->fd) : result < 0 ? result : 0;
+	return result == -EINPROGRESS ? outcome(s->fd, s->patience) : result < 0 ? result : 0;
 }
 
 static int step_uring_connect(struct sock *s, char **a)
@@ -1583,6 +1599,26 @@ static int step_uring_listen(struct sock *s, char **a)
 	return submit(s, &ring, sqe);
 }
 
+/* A socket's command, from Linux 6.7 on: liburing 2.3 and its header don't know it yet. */
+static int step_uring_option(struct sock *s, char **a) /* LEVEL NAME HEX */
+{
+	unsigned char value[512];
+	struct io_uring ring;
+	struct io_uring_sqe *sqe;
+	unsigned words[2] = { (unsigned)number(a[0]), (unsigned)number(a[1]) };
+	uint64_t at = (uintptr_t)value;
+	int error = io_uring_queue_init(4, &ring, 0);
+
+	if (error)
+		return error;
+	sqe = io_uring_get_sqe(&ring);
+	io_uring_prep_rw(IORING_OP_URING_CMD, sqe, s->fd, NULL, 0, 3); /* SOCKET_URING_OP_SETSOCKOPT */
+	memcpy((char *)sqe + 16, words, sizeof(words));                /* level, optname */
+	sqe->file_index = (unsigned)unhex(a[2], value, sizeof(value)); /* optlen */
+	memcpy((char *)sqe + 48, &at, sizeof(at));                     /* optval */
+	return submit(s, &ring, sqe);
+}
+
 static const struct step {
 	const char *name;
 	int args;
@@ -1603,6 +1639,7 @@ static const struct step {
 	{ "opath", 1, step_opath },
 	{ "option", 3, step_option },
 	{ "pass", 0, step_pass },
+	{ "patience", 1, step_patience },
 	{ "peer", 0, step_peer },
 	{ "put", 1, step_put },
 	{ "reply", 0, step_reply },
@@ -1617,6 +1654,7 @@ static const struct step {
 	{ "uring_bind", 1, step_uring_bind },
 	{ "uring_connect", 1, step_uring_connect },
 	{ "uring_listen", 0, step_uring_listen },
+	{ "uring_option", 3, step_uring_option },
 	{ "uring_send_zc", 1, step_uring_send_zc },
 	{ "uring_sendmsg", 2, step_uring_sendmsg },
 };
@@ -1641,7 +1679,6 @@ static bool any_bracket(char **words)
 
 static int open_sock(struct sock *s, char **words)
 {
-	static const struct timeval patience = { .tv_sec = 8 };
 	const char *kind = words[0];
 
 	if (!strcmp(kind, "stdin"))
@@ -1657,14 +1694,13 @@ static int open_sock(struct sock *s, char **words)
 	s->fd = socket(s->family, s->type, 0);
 	if (s->fd < 0)
 		return -errno;
-	setsockopt(s->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	setsockopt(s->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	be_patient(s, 8000);
 	return 0;
 }
 
 static int op_sock(char **a) /* KIND [STEP [ARG]...]... */
 {
-	struct sock s = { .fd = -1, .opath = -1 };
+	struct sock s = { .fd = -1, .opath = -1, .patience = 8000 };
 	int error = open_sock(&s, a);
 	const struct step *step;
 

@@ -88,7 +88,7 @@ int sockets_find(int diag, int protocol, const struct sockaddr_in *local, const 
 
 int sockets_probe(int server, int protocol)
 {
-	struct sockaddr_in own, nobody;
+	struct sockaddr_in own = {}, nobody;
 	struct socket_owner owner = {};
 	uint64_t cookie = 0;
 	socklen_t own_length = sizeof(own), length = sizeof(cookie);

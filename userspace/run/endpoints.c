@@ -103,9 +103,11 @@ static int add_services(const struct grant *grant, struct pattern pattern)
 static int add_ipv4(const struct grant *grant, const struct in_addr *address, unsigned prefix)
 {
 	struct pattern pattern = {};
+	uint8_t bytes[sizeof(*address)];
 
+	memcpy(bytes, address, sizeof(bytes));
 	pattern_number(&pattern, OBMON_DEV_IPV4);
-	pattern_address(&pattern, (const uint8_t *)address, sizeof(*address), prefix);
+	pattern_address(&pattern, bytes, sizeof(bytes), prefix);
 	return add_services(grant, pattern);
 }
 

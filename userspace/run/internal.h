@@ -53,7 +53,8 @@ struct run {
 	struct cgroup cgroup;
 	struct child child;
 	int pages, ring;
-	int reaper; /**< the pipe that tells the reaper of our end */
+	struct obmon_run shared; /**< what the kernel is told of the run */
+	int reaper;              /**< the pipe that tells the reaper of our end */
 	pid_t reaper_pid;
 
 	/* watch.c and result.c: what happened */
@@ -67,7 +68,7 @@ struct run {
 	bool ending; /**< the command is gone, or going */
 	bool exec_done;
 	int wait_status;
-	uint32_t accept_page, n_accepts;
+	uint32_t n_accepts;
 	uint64_t *uses; /**< by rule id - 1 */
 	struct obmon_run counters;
 };

@@ -240,13 +240,6 @@ static int open_server(int type, const struct in_addr *address, struct obmon_err
 	return fd_take(&fd);
 }
 
-/* In the new process. All that it keeps is in @spec. */
-static void become_resolver(struct run *run, struct resolve_spec *spec)
-{
-	dfa_clear(&run->dfa);
-	_exit(resolve_main(spec) ? 1 : 0);
-}
-
 static int start_process(struct run *run, struct resolve_spec *spec)
 {
 	struct names_of_run *names = &run->names;
@@ -260,7 +253,7 @@ static int start_process(struct run *run, struct resolve_spec *spec)
 	spec->until = alive;
 	names->pid = fork();
 	if (names->pid == 0)
-		become_resolver(run, spec);
+		_exit(resolve_main(spec) ? 1 : 0);
 	if (names->pid > 0)
 		names->pidfd = (int)syscall(SYS_pidfd_open, names->pid, 0);
 	if (names->pidfd < 0)

@@ -50,7 +50,7 @@ static int collect_uses(struct run *run)
 	if (!page || !run->uses)
 		return obmon_fail(run->err, OBMON_ERR_INTERNAL, "out of memory");
 	for (number = 0; number < run->n_accepts; number += OBMON_DFA_ACCEPTS_PER_PAGE) {
-		if (engine_read_accepts(run->pages, run->accept_page + (number >> OBMON_DFA_ACCEPT_SHIFT), page,
+		if (engine_read_accepts(run->pages, run->shared.accept_page + (number >> OBMON_DFA_ACCEPT_SHIFT), page,
 					run->err))
 			return -1;
 		for (i = 0; i < OBMON_DFA_ACCEPTS_PER_PAGE; i++)

@@ -67,6 +67,18 @@ static unsigned needed_extras(const struct run *run)
 	       (run->foreign_socket ? ENGINE_SOCKET_CONNECT : 0);
 }
 
+/* The kernel has it now; the supervisor and the resolver may live for hours. */
+static void drop_automaton(struct run *run)
+{
+	run->shared.start = run->dfa.start;
+	run->shared.accept_page = run->dfa.n_comb_pages;
+	memcpy(run->shared.columns, run->dfa.columns, sizeof(run->shared.columns));
+	endpoints_devices(&run->dfa, run->shared.devices);
+	run->n_accepts = run->dfa.n_accepts;
+	dfa_clear(&run->dfa);
+	malloc_trim(0);
+}
+
 /* The cgroup, with programs and automaton, in the setup phase. */
 static int confine(struct run *run)
 {
@@ -76,10 +88,11 @@ static int confine(struct run *run)
 	if (run_state_save(&run->state, run->err))
 		return -1;
 	if (engine_install(&run->engine, run->state.slot, &run->dfa, run->request->ring_bytes, &run->pages, &run->ring,
-			   run->err) ||
-	    names_start(run) ||
-	    engine_attach(&run->engine, run->state.slot, run->cgroup.fd, run->cgroup.id, run->state.run_id,
-			  needed_extras(run), run->err))
+			   run->err))
+		return -1;
+	drop_automaton(run);
+	if (names_start(run) || engine_attach(&run->engine, run->state.slot, run->cgroup.fd, run->cgroup.id,
+					      run->state.run_id, needed_extras(run), run->err))
 		return -1;
 	engine_unlock(&run->engine);
 	return 0;
@@ -88,27 +101,15 @@ static int confine(struct run *run)
 /* From here on the workload is judged. */
 static int arm(struct run *run)
 {
-	struct obmon_run shared = {
-		.phase = OBMON_PHASE_ARMED,
-		.flags = (run->request->audit ? OBMON_RUN_AUDIT : 0) |
-			 (run->request->kill_on_violation ? OBMON_RUN_KILL : 0) | (run->names.udp ? OBMON_RUN_UDP : 0),
-		.start = run->dfa.start,
-		.accept_page = run->dfa.n_comb_pages,
-		.cgroup_id = run->cgroup.id,
-		.owner = run->state.owner,
-		.resolver = run->names.address.s_addr,
-	};
+	struct obmon_run *shared = &run->shared;
 
-	memcpy(shared.columns, run->dfa.columns, sizeof(shared.columns));
-	endpoints_devices(&run->dfa, shared.devices);
-	if (run_objects(run, &shared) || engine_put_run(&run->engine, run->state.slot, &shared, run->err))
-		return -1;
-	run->accept_page = run->dfa.n_comb_pages;
-	run->n_accepts = run->dfa.n_accepts;
-	/* The kernel has it now; a supervisor may live for hours. */
-	dfa_clear(&run->dfa);
-	malloc_trim(0);
-	return 0;
+	shared->phase = OBMON_PHASE_ARMED;
+	shared->flags = (run->request->audit ? OBMON_RUN_AUDIT : 0) |
+			(run->request->kill_on_violation ? OBMON_RUN_KILL : 0) | (run->names.udp ? OBMON_RUN_UDP : 0);
+	shared->cgroup_id = run->cgroup.id;
+	shared->owner = run->state.owner;
+	shared->resolver = run->names.address.s_addr;
+	return run_objects(run, shared) || engine_put_run(&run->engine, run->state.slot, shared, run->err) ? -1 : 0;
 }
 
 static int launch(struct run *run)
