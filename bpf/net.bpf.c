@@ -19,9 +19,6 @@
  */
 #include "lib/endpoint.h"
 
-/* The frame of a per-cgroup program for socket addresses: 1 lets through, 0 refuses with the errno set. */
-#define SOCKET_HOOK CGROUP_HOOK
-
 /* Does the socket ask the run's resolver? Then note who does. */
 static __always_inline bool asks_resolver(struct bpf_sock_addr *ctx, const struct subject *subject,
 					  const struct endpoint *endpoint)
@@ -108,7 +105,7 @@ int obmon_connect4(struct bpf_sock_addr *ctx)
 	struct endpoint endpoint;
 
 	endpoint_of_ipv4(&endpoint, ctx);
-	return SOCKET_HOOK(OBMON_HOOK_CONNECT4, decide_connect(&subject, ctx, &endpoint));
+	return CGROUP_HOOK(OBMON_HOOK_CONNECT4, decide_connect(&subject, ctx, &endpoint));
 }
 
 SEC("cgroup/connect6")
@@ -117,7 +114,7 @@ int obmon_connect6(struct bpf_sock_addr *ctx)
 	struct endpoint endpoint;
 
 	endpoint_of_ipv6(&endpoint, ctx);
-	return SOCKET_HOOK(OBMON_HOOK_CONNECT6, decide_connect(&subject, ctx, &endpoint));
+	return CGROUP_HOOK(OBMON_HOOK_CONNECT6, decide_connect(&subject, ctx, &endpoint));
 }
 
 SEC("cgroup/sendmsg4")
@@ -126,7 +123,7 @@ int obmon_sendmsg4(struct bpf_sock_addr *ctx)
 	struct endpoint endpoint;
 
 	endpoint_of_ipv4(&endpoint, ctx);
-	return SOCKET_HOOK(OBMON_HOOK_SENDMSG4, decide_send(&subject, ctx, &endpoint));
+	return CGROUP_HOOK(OBMON_HOOK_SENDMSG4, decide_send(&subject, ctx, &endpoint));
 }
 
 SEC("cgroup/sendmsg6")
@@ -135,7 +132,7 @@ int obmon_sendmsg6(struct bpf_sock_addr *ctx)
 	struct endpoint endpoint;
 
 	endpoint_of_ipv6(&endpoint, ctx);
-	return SOCKET_HOOK(OBMON_HOOK_SENDMSG6, decide_send(&subject, ctx, &endpoint));
+	return CGROUP_HOOK(OBMON_HOOK_SENDMSG6, decide_send(&subject, ctx, &endpoint));
 }
 
 /* Extension headers that may come before a routing header: RFC 8200, section 4.1. */

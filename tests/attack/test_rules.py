@@ -189,7 +189,7 @@ class Rules(Test):
     def test_rules_that_cannot_be(self):
         for rule in ("FILE_READ:", "FILE_READ:/a/../b", "FILE_READ:/a[", "FILE_READ:/{a", "FILE_READ:/***",
                      "FILE_READ:/[]", "FILE_RAED:/x", "nonsense", "", "FILE_READ:/a\x01", "EXTERNAL_COMMAND:no-such-one",
-                     "FILE_READ:/" + "a" * 5000, "FILE_READ:/proc/1/environ", "NETWORK_CONNECT:example.com:443",
+                     "FILE_READ:/" + "a" * 5000, "FILE_READ:/proc/1/environ", "NETWORK_CONNECT:example.com:99999",
                      "SECRET_ACCESS:token"):
             message = refused_to_start("-c", rule)
             self.assertNotIn("\x01", message)

@@ -255,6 +255,39 @@ static bool is_reply_to(const uint8_t *wire, size_t length, const ldns_rdf *name
 	return same;
 }
 
+/* Go over a name in @wire. @return whether there is one. */
+static bool skip_name(const uint8_t *wire, size_t length, size_t *at)
+{
+	ldns_rdf *name = NULL;
+	bool is_name = ldns_wire2dname(&name, wire, length, at) == LDNS_STATUS_OK;
+
+	ldns_rdf_deep_free(name);
+	return is_name;
+}
+
+/* Has every address among the answers the size that it should have? ldns takes the first bytes of what is longer. */
+static bool addresses_fit(const uint8_t *wire, size_t length)
+{
+	const size_t fixed = 10; /* type, class, TTL, length: RFC 1035, section 3.2.1 */
+	size_t at = LDNS_HEADER_SIZE;
+
+	if (!skip_name(wire, length, &at))
+		return false;
+	at += 4; /* type and class of the question */
+	for (unsigned i = 0; i < LDNS_ANCOUNT(wire); i++) {
+		unsigned type, size;
+
+		if (!skip_name(wire, length, &at) || length - at < fixed)
+			return false;
+		type = ldns_read_uint16(wire + at);
+		size = ldns_read_uint16(wire + at + fixed - 2);
+		at += fixed + size;
+		if (at > length || (type == LDNS_RR_TYPE_A && size != 4) || (type == LDNS_RR_TYPE_AAAA && size != 16))
+			return false;
+	}
+	return true;
+}
+
 enum message_reply message_read_reply(ldns_pkt **reply, const uint8_t *wire, size_t length, uint16_t id,
 				      const ldns_rdf *name, ldns_rr_type type)
 {
@@ -280,6 +313,8 @@ enum message_reply message_read_reply(ldns_pkt **reply, const uint8_t *wire, siz
 	default:
 		return REPLY_FAILED;
 	}
+	if (!addresses_fit(wire, length))
+		return REPLY_FOREIGN;
 	status = ldns_wire2pkt(reply, wire, length);
 	if (status != LDNS_STATUS_OK)
 		return status == LDNS_STATUS_MEM_ERR ? REPLY_FAILED : REPLY_FOREIGN;

@@ -28,6 +28,7 @@
 /* 127.83.1.0 and up, by slot: the loopback network is big enough for every run to have an address of its own. */
 #define RESOLVER_ADDRESS(slot) (0x7f530100u + (slot))
 #define RESOLVER_BACKLOG 64
+#define RESOLVER_BURST_BYTES (1 << 20) /* as the kernel counts them: about 1,300 questions */
 
 const struct bind_mount own_file_mounts[OWN_FILES] = {
 	[OWN_RESOLV_CONF] = { "resolv.conf", RESOLV_CONF },
@@ -226,10 +227,11 @@ static int open_server(int type, const struct in_addr *address, struct obmon_err
 {
 	const struct sockaddr_in own = { AF_INET, htons(53), *address, {} };
 	_cleanup_fd_ int fd = socket(AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	const int on = 1;
+	const int on = 1, burst = RESOLVER_BURST_BYTES;
 
-	/* For TCP: connections of the slot's last run may not have timed out yet. */
+	/* For TCP: connections of the slot's last run may not have timed out yet. For UDP: questions may come in bursts. */
 	if (fd < 0 || (type == SOCK_STREAM && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on))) ||
+	    (type == SOCK_DGRAM && setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &burst, sizeof(burst))) ||
 	    bind(fd, (const struct sockaddr *)&own, sizeof(own)) ||
 	    (type == SOCK_STREAM && listen(fd, RESOLVER_BACKLOG)))
 		return obmon_fail_errno(
