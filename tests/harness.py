@@ -84,6 +84,12 @@ def tear_down():
         subprocess.run(["umount", "-l", BASE + mount], capture_output=True, check=False)
 
 
+def unmount(path):
+    """What a task's io_uring held is let go of a little later than the task."""
+    wait_for(lambda: subprocess.run(["umount", path], capture_output=True, check=False).returncode == 0, 20,
+             f"the end of all that uses {path}")
+
+
 def put(path, text="", mode=0o644):
     """A file, and the folders above it. @return its path."""
     os.makedirs(os.path.dirname(path), exist_ok=True)

@@ -205,10 +205,12 @@ class Ways(Test):
     def test_detached_handle(self):
         """A file handle of a folder that nobody has looked up yet has no name to be judged by."""
         d = plant(PLACES["ext4"])
-        shell = "umount {0}; mount -o loop {1} {0}".format(BASE + "/ext4", BASE + "/image")
+
+        def remount():
+            harness.unmount(BASE + "/ext4")
+            harness.shell("mount", "-o", "loop", BASE + "/image", BASE + "/ext4")
         words = options([f"FILE_READ:{BASE}/ext4/**"], keep_caps=True)
-        self.check_cases([let_through("handle", d + "/other.txt", d, answer="ok secret")], words,
-                         lambda: subprocess.run(shell, shell=True, check=True, capture_output=True), twice=False)
+        self.check_cases([let_through("handle", d + "/other.txt", d, answer="ok secret")], words, remount, twice=False)
 
     def test_chroot(self):
         """Whether chroot is refused or not: nothing is read that wasn't granted."""
@@ -265,8 +267,9 @@ class Ways(Test):
 def anew(d):
     """Undo what a test did to the overlay: throw its upper layer away."""
     top = BASE + "/overlay"
+    harness.unmount(top)
     subprocess.run(
-        f"umount {top}; rm -rf {top}-upper {top}-work; mkdir {top}-upper {top}-work; mount -t overlay overlay -o "
+        f"rm -rf {top}-upper {top}-work; mkdir {top}-upper {top}-work; mount -t overlay overlay -o "
         f"lowerdir={top}-lower,upperdir={top}-upper,workdir={top}-work {top}", shell=True, check=True)
     os.stat(d)
 
