@@ -131,7 +131,10 @@ class Page(http.server.BaseHTTPRequestHandler):
 
 
 class Tap(threading.Thread):
-    """What comes over the cable: {"tcp://198.51.100.10:80", ...} as in records, "43://2001:db8::1" of others."""
+    """What comes over the cable: {"tcp://198.51.100.10:80", ...} as in records, "43://2001:db8::1" of others.
+
+    Of TCP only what opens a connection counts: the end of an earlier one may come late.
+    """
 
     def __init__(self, namespace, device):
         super().__init__(daemon=True)
@@ -160,6 +163,8 @@ class Tap(threading.Thread):
         elif ether == 0x86dd:
             protocol, to, rest = packet[6], socket.inet_ntop(socket.AF_INET6, packet[24:40]), packet[40:]
         else:
+            return
+        if protocol == 6 and rest[13:14] and rest[13] & 0x12 != 2:
             return
         if protocol in (6, 17) and len(rest) >= 4:
             self.seen.add(f"{'tcp' if protocol == 6 else 'udp'}://{at(to, struct.unpack_from('!H', rest, 2)[0])}")
