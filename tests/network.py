@@ -158,12 +158,12 @@ class Tap(threading.Thread):
     def take(self, frame):
         ether, packet = struct.unpack_from("!H", frame, 12)[0], frame[14:]
         if ether == 0x800:
-            protocol, to, rest = packet[9], socket.inet_ntop(socket.AF_INET,
-                                                             packet[16:20]), packet[4 * (packet[0] & 15):]
+            protocol, to, rest = packet[9], packet[16:20], packet[4 * (packet[0] & 15):]
         elif ether == 0x86dd:
-            protocol, to, rest = packet[6], socket.inet_ntop(socket.AF_INET6, packet[24:40]), packet[40:]
+            protocol, to, rest = packet[6], packet[24:40], packet[40:]
         else:
             return
+        to = socket.inet_ntop(socket.AF_INET if len(to) == 4 else socket.AF_INET6, to)
         if protocol == 6 and rest[13:14] and rest[13] & 0x12 != 2:
             return
         if protocol in (6, 17) and len(rest) >= 4:

@@ -461,8 +461,10 @@ static int do_fsetxattr(int fd)
 
 static int do_setflags(int fd)
 {
-	int flags = 0x40; /* FS_NODUMP_FL, which no right but ownership guards */
+	int flags = 0; /* to take ext4's EXTENTS off would have it convert the file, which it may not be able to */
 
+	ioctl(fd, FS_IOC_GETFLAGS, &flags);
+	flags |= 0x40; /* FS_NODUMP_FL, which no right but ownership guards */
 	return ioctl(fd, FS_IOC_SETFLAGS, &flags);
 }
 
