@@ -288,13 +288,6 @@ int BPF_PROG(obmon_socket_connect, struct socket *socket, struct sockaddr *addre
 	return CGROUP_HOOK(OBMON_HOOK_SOCKET_CONNECT, decide_foreign_connect(&subject, socket->sk, address));
 }
 
-static __always_inline bool address_is_wildcard(const struct obmon_address *address)
-{
-	const __u32 *words = (const __u32 *)address->bytes;
-
-	return !(words[0] || words[1] || words[2] || words[3]);
-}
-
 static __always_inline bool is_dual_stack(struct sock *sk, const struct endpoint *endpoint)
 {
 	return endpoint->address.family == AF_INET6 && address_is_wildcard(&endpoint->address) &&
@@ -508,7 +501,7 @@ static __always_inline void lookup_describe(struct operation *op, const struct o
 	scratch->nameless = 1;
 	scratch->missing = NEED_CONNECT;
 	event->process = lookup->asker;
-	event->family = lookup->address.family ? lookup->address.family : AF_UNSPEC;
+	event->family = lookup->address.family;
 	event->protocol = 0;
 	event->port = 0;
 	__builtin_memcpy(event->address, lookup->address.bytes, sizeof(event->address));

@@ -270,6 +270,13 @@ static __always_inline void endpoint_ipv6(struct endpoint *endpoint, const __u32
 	((__u32 *)endpoint->address.bytes)[3] = words[3];
 }
 
+static __always_inline bool address_is_wildcard(const struct obmon_address *address)
+{
+	const __u32 *words = (const __u32 *)address->bytes;
+
+	return !(words[0] || words[1] || words[2] || words[3]);
+}
+
 /*
  * The unspecified address stands for this host: mostly the loopback address, but with a source address or a device
  * chosen also another one (ip_route_output_key_hash_rcu(), net/ipv4/route.c). Make it the loopback address.
@@ -277,14 +284,12 @@ static __always_inline void endpoint_ipv6(struct endpoint *endpoint, const __u32
  */
 static __always_inline bool endpoint_settle(struct endpoint *endpoint, bool mapped)
 {
-	__u32 *words = (__u32 *)endpoint->address.bytes;
-
-	if (words[0] || words[1] || words[2] || words[3])
+	if (!address_is_wildcard(&endpoint->address))
 		return false;
 	if (endpoint->address.family == AF_INET || mapped)
 		endpoint_ipv4(endpoint, bpf_htonl(INADDR_LOOPBACK));
 	else
-		words[3] = bpf_htonl(1);
+		endpoint->address.bytes[15] = 1;
 	return true;
 }
 
